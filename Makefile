@@ -1,0 +1,74 @@
+# Lignum. `make` alone lists the targets. Everything but `clients` needs only Go, git and make; `check` also a C compiler,
+# for the race detector.
+
+GO       ?= go
+ARGS     ?=
+DATA_DIR ?= lignum-data
+LISTEN   ?= 127.0.0.1:9092
+SEED     ?=
+SEEDS    ?=
+FUZZTIME ?= 20s
+BENCH    ?= .
+PKG      ?= ./...
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+LIGNUM = bin/lignum
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## start a single broker on LISTEN (127.0.0.1:9092), data in DATA_DIR (lignum-data); ARGS are passed on
+	$(LIGNUM) serve --data-dir $(DATA_DIR) --listen $(LISTEN) $(ARGS)
+
+.PHONY: build
+build: ## build the static binary bin/lignum
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(LIGNUM) ./cmd/lignum
+
+.PHONY: test
+test: ## run the tests
+	$(GO) test $(PKG)
+
+.PHONY: check
+check: lint ## everything a change must pass: gofmt, go vet, staticcheck, tests with the race detector in random order
+	$(GO) test -race -shuffle=on $(PKG)
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck alone
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PKG)
+	$(GO) tool staticcheck $(PKG)
+
+.PHONY: sim
+sim: ## simulate fresh seeds, each twice, and compare traces; SEED=n replays one, SEEDS=n sets how many
+	LIGNUM_SEED='$(SEED)' LIGNUM_SEEDS='$(SEEDS)' $(GO) test -count=1 ./sim/... ./scenarios/...
+
+.PHONY: sim-long
+sim-long: ## simulate many more seeds (SEEDS, 2000 unless given)
+	LIGNUM_SEED='$(SEED)' LIGNUM_SEEDS='$(or $(SEEDS),2000)' $(GO) test -count=1 -timeout 6h ./sim/... ./scenarios/...
+
+.PHONY: bench
+bench: build ## the packages' benchmarks, then the binary over loopback beside the machine's own limits
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./core/... ./transport/... ./disk/...
+	$(LIGNUM) perf $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (20s)
+	@set -e; for package in $$($(GO) list $(PKG)); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: clients
+clients: build ## real Kafka clients against the binary (installs what it needs)
+	scenarios/clients/run
+
+.PHONY: clean
+clean: ## remove what was built; data stays
+	rm -rf bin

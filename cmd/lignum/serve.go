@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"lignum/core/api"
+	"lignum/core/broker"
+	"lignum/core/config"
+	"lignum/core/env"
+	"lignum/core/record"
+	"lignum/disk"
+	"lignum/transport"
+
+	"github.com/magiconair/properties"
+	"github.com/spf13/cobra"
+)
+
+// poolBytes is how much released buffer memory is kept for reuse.
+const poolBytes = 32 << 20
+
+const (
+	defaultDataDir = "lignum-data"
+	defaultListen  = "127.0.0.1:9092"
+)
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a broker",
+		Long: `Run a broker. Without flags it listens on ` + defaultListen + `, tells clients to come back to localhost, and keeps its
+data in ./` + defaultDataDir + `. The configuration file has Apache Kafka's own keys; flags win over it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := o.load()
+			if err != nil {
+				return err
+			}
+			return serve(c, newLogger(o.logLevel))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.dataDir, "data-dir", "", "directory for all data (log.dirs); default ./"+defaultDataDir)
+	f.StringVar(&o.listen, "listen", "", "host:port to listen on (listeners); default "+defaultListen)
+	f.StringVar(&o.file, "config", "", "configuration file, in the format of Kafka's server.properties")
+	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level of log lines: debug, info, warn or error")
+	return cmd
+}
+
+type serveOptions struct {
+	dataDir, listen, file string
+	logLevel              slog.Level
+}
+
+func newLogger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// load reads the configuration file and puts the flags on top.
+func (o serveOptions) load() (*config.Broker, error) {
+	values := map[string]string{}
+	if o.file != "" {
+		// Expansion of ${...} is not part of Kafka's format.
+		loader := properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}
+		p, err := loader.LoadFile(o.file)
+		if err != nil {
+			return nil, fmt.Errorf("read the configuration: %w", err)
+		}
+		values = p.Map()
+	}
+	if o.dataDir != "" {
+		values["log.dirs"] = o.dataDir
+	} else if values["log.dirs"] == "" && values["log.dir"] == "" {
+		values["log.dirs"] = defaultDataDir
+	}
+	if o.listen != "" {
+		if err := listenOn(values, o.listen); err != nil {
+			return nil, err
+		}
+	} else if values["listeners"] == "" {
+		if err := listenOn(values, defaultListen); err != nil {
+			return nil, err
+		}
+	}
+	c, err := config.Parse(values)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
+	}
+	return c, nil
+}
+
+// listenOn sets the one listener that --listen asks for. Clients on this machine are told to come back to localhost.
+func listenOn(values map[string]string, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return usageError{fmt.Errorf("--listen %q: want host:port", address)}
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return usageError{fmt.Errorf("--listen %q: want a port from 0 to 65535", address)}
+	}
+	values["listeners"] = "PLAINTEXT://" + net.JoinHostPort(host, port)
+	if ip := net.ParseIP(host); values["advertised.listeners"] == "" && ip != nil && ip.IsLoopback() {
+		values["advertised.listeners"] = "PLAINTEXT://localhost:" + port
+	}
+	return nil
+}
+
+// serve runs a broker until it is told to stop or fails.
+func serve(c *config.Broker, log *slog.Logger) error {
+	began := time.Now()
+	tuneCollector()
+	data, err := disk.Open(c.LogDir)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	clock := transport.NewClock()
+	loop := transport.NewLoop(clock)
+	jobs := disk.NewJobs(jobWorkers(c), func(done func()) { loop.Post(done) })
+	pool := transport.NewPool(transport.PoolOptions{Retain: poolBytes})
+	server, err := transport.Listen(loop, transportOptions(c, pool, log))
+	if err != nil {
+		return err
+	}
+	withPorts(c, server.Addresses())
+
+	failed := make(chan error, 1)
+	var node *broker.Broker
+	node = broker.New(broker.Ports{
+		Clock: clock, Rand: transport.NewRand(), Memory: pool, Disk: data, Jobs: jobs, Network: server, Log: logTo(log),
+	}, c, data.Root(), broker.Events{
+		Ready: func() {
+			server.Serve()
+			log.Info("Transitioning from RECOVERY to RUNNING", "node", c.NodeID, "listeners", addresses(server), "data", data.Root(),
+				"version", versionText(), "took", time.Since(began).Round(100*time.Microsecond))
+		},
+		Failed: func(err error) {
+			select {
+			case failed <- err:
+			default:
+			}
+		},
+	})
+	var running sync.WaitGroup
+	running.Go(func() { loop.Run(node) })
+	loop.Post(node.Start)
+	err = wait(failed, log)
+	if err == nil {
+		err = stop(loop, node, server, log)
+	} else {
+		server.Shutdown(0)
+	}
+	jobs.Close()
+	loop.Stop()
+	running.Wait()
+	return err
+}
+
+// wait returns nil when the process is told to stop, and the error when the broker fails.
+func wait(failed <-chan error, log *slog.Logger) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	select {
+	case s := <-signals:
+		log.Info("stopping", "signal", s.String())
+		go func() {
+			<-signals
+			log.Warn("stopping at once: the next start will recover")
+			os.Exit(1)
+		}()
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("the broker cannot go on: %w", err)
+	}
+}
+
+// stopGrace is how long clients may take to read their last answers.
+const stopGrace = 5 * time.Second
+
+// stop ends the broker in order: no more requests, then everything to the disk.
+func stop(loop *transport.Loop, node *broker.Broker, server *transport.Server, log *slog.Logger) error {
+	loop.Post(node.StopWaiting)
+	server.Shutdown(stopGrace)
+	done := make(chan error, 1)
+	loop.Post(func() { node.Shutdown(func(err error) { done <- err }) })
+	if err := <-done; err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) transport.Options {
+	readers := sync.Pool{New: func() any {
+		return record.NewReader(record.Limits{MaxUncompressed: c.BatchMaxUncompressedBytes})
+	}}
+	o := transport.Options{
+		Decode: func(_ env.ConnInfo, frame env.Buffer) (env.Request, error) {
+			r := readers.Get().(*record.Reader)
+			defer readers.Put(r)
+			return api.Decode(frame, r)
+		},
+		Memory: pool, Log: log,
+		MaxFrame:            int(c.RequestMaxBytes),
+		MaxConnections:      int(c.MaxConnections),
+		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
+		RequestBytes:        c.QueuedMaxRequestBytes,
+		InFlight:            int(c.ConnectionRequestsInFlight),
+		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
+	}
+	for _, l := range c.Listeners {
+		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
+	}
+	return o
+}
+
+// withPorts puts the ports that the system has chosen where the configuration says 0.
+func withPorts(c *config.Broker, bound []net.Addr) {
+	for i, a := range bound {
+		tcp, ok := a.(*net.TCPAddr)
+		if !ok || c.Listeners[i].Port != 0 {
+			continue
+		}
+		c.Listeners[i].Port = uint16(tcp.Port)
+		for j := range c.Advertised {
+			if c.Advertised[j].Listener == c.Listeners[i].Name && c.Advertised[j].Port == 0 {
+				c.Advertised[j].Port = uint16(tcp.Port)
+			}
+		}
+	}
+}
+
+// jobWorkers is one for each lane that may be busy at a time: writes, the journal and its preparation, files, what concerns single
+// logs, and cold reads.
+func jobWorkers(c *config.Broker) int { return 4 + int(c.IOLanes) + api.ReadLanes }
+
+func addresses(s *transport.Server) []string {
+	var list []string
+	for _, a := range s.Addresses() {
+		list = append(list, a.String())
+	}
+	return list
+}
+
+// logTo passes core's log lines on.
+func logTo(log *slog.Logger) env.Log {
+	levels := map[env.Level]slog.Level{env.Debug: slog.LevelDebug, env.Info: slog.LevelInfo, env.Warn: slog.LevelWarn, env.Error: slog.LevelError}
+	return func(level env.Level, message string, pairs ...any) {
+		log.Log(context.Background(), levels[level], message, pairs...)
+	}
+}
+
+// tuneCollector lets the heap grow to a few times the small live heap of a broker before it is collected: most of what a broker
+// allocates is short-lived, and a collection costs the same whether the heap is 5 MiB or 50. GOGC and GOMEMLIMIT win.
+func tuneCollector() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(200)
+	}
+}

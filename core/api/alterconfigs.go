@@ -1,0 +1,87 @@
+package api
+
+import (
+	"lignum/core/config"
+	"lignum/core/controller"
+	"lignum/core/metadata"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// alterConfigs replaces all settings of topics and brokers. API key 33, versions 0 to 2. Clients have given it up for
+// IncrementalAlterConfigs, because it resets what it does not name.
+func (h *Handlers) alterConfigs(c *Call, r *kmsg.AlterConfigsRequest) {
+	var requests []controller.AlterConfigs
+	for i := range r.Resources {
+		a := alteration(r.Resources[i].ResourceType, r.Resources[i].ResourceName)
+		a.Replace = true
+		for _, s := range r.Resources[i].Configs {
+			a.Changes = append(a.Changes, change(s.Name, config.Set, s.Value))
+		}
+		requests = append(requests, a)
+	}
+	h.alter(requests, r.ValidateOnly, func(answers []controller.AlteredConfigs, err error) {
+		out := r.ResponseKind().(*kmsg.AlterConfigsResponse)
+		out.Resources = []kmsg.AlterConfigsResponseResource{}
+		for i := range answers {
+			a := &answers[i]
+			to := kmsg.NewAlterConfigsResponseResource()
+			to.ResourceType, to.ResourceName = kmsg.ConfigResourceType(a.Resource.Type), a.Resource.Name
+			to.ErrorCode, to.ErrorMessage = outcome(a.Refusal, err)
+			out.Resources = append(out.Resources, to)
+		}
+		c.Answer(out)
+	})
+}
+
+// incrementalAlterConfigs changes single settings of topics and brokers (KIP-339). API key 44, versions 0 and 1.
+func (h *Handlers) incrementalAlterConfigs(c *Call, r *kmsg.IncrementalAlterConfigsRequest) {
+	var requests []controller.AlterConfigs
+	for i := range r.Resources {
+		a := alteration(r.Resources[i].ResourceType, r.Resources[i].ResourceName)
+		for _, s := range r.Resources[i].Configs {
+			a.Changes = append(a.Changes, change(s.Name, config.Operation(s.Op), s.Value))
+		}
+		requests = append(requests, a)
+	}
+	h.alter(requests, r.ValidateOnly, func(answers []controller.AlteredConfigs, err error) {
+		out := r.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
+		out.Resources = []kmsg.IncrementalAlterConfigsResponseResource{}
+		for i := range answers {
+			a := &answers[i]
+			to := kmsg.NewIncrementalAlterConfigsResponseResource()
+			to.ResourceType, to.ResourceName = kmsg.ConfigResourceType(a.Resource.Type), a.Resource.Name
+			to.ErrorCode, to.ErrorMessage = outcome(a.Refusal, err)
+			out.Resources = append(out.Resources, to)
+		}
+		c.Answer(out)
+	})
+}
+
+// alter has the controller decide about settings.
+func (h *Handlers) alter(requests []controller.AlterConfigs, validateOnly bool, answer func([]controller.AlteredConfigs, error)) {
+	var answers []controller.AlteredConfigs
+	h.decide(func() (records []metadata.Record) {
+		records, answers = h.Controller.AlterConfigs(requests, validateOnly)
+		return records
+	}, func(err error) {
+		if answers == nil {
+			for i := range requests {
+				answers = append(answers, controller.AlteredConfigs{Resource: requests[i].Resource})
+			}
+		}
+		answer(answers, err)
+	})
+}
+
+func alteration(kind kmsg.ConfigResourceType, name string) controller.AlterConfigs {
+	return controller.AlterConfigs{Resource: controller.Resource{Type: controller.ResourceType(kind), Name: name}}
+}
+
+func change(key string, op config.Operation, value *string) config.Alteration {
+	a := config.Alteration{Key: key, Operation: op, Null: value == nil}
+	if value != nil {
+		a.Value = *value
+	}
+	return a
+}

@@ -1,0 +1,57 @@
+package api
+
+import (
+	"lignum/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// apiVersions tells what this broker speaks. API key 18, versions 0 to 4.
+//
+//	v3  flexible encoding, the client's software name and version (KIP-511)
+//	v4  features whose lowest version is 0 (KIP-1220)
+//
+// No feature is announced: clients take one as proof of behaviour (transactions, KIP-848 groups).
+func (h *Handlers) apiVersions(c *Call, r *kmsg.ApiVersionsRequest) {
+	out := r.ResponseKind().(*kmsg.ApiVersionsResponse)
+	if r.Version >= 3 {
+		if !softwareName(r.ClientSoftwareName) || !softwareName(r.ClientSoftwareVersion) {
+			out.ErrorCode = int16(wire.InvalidRequest)
+			c.Answer(out)
+			return
+		}
+		c.session.SoftwareName, c.session.SoftwareVersion = r.ClientSoftwareName, r.ClientSoftwareVersion
+	}
+	listVersions(out)
+	c.Answer(out)
+}
+
+// unsupportedVersion answers an ApiVersions request of a version that is not served: in the layout of version 0, with the
+// table, so that the client can try again with a version that both know.
+func (h *Handlers) unsupportedVersion(c *Call) {
+	c.Header.Version = 0
+	out := kmsg.NewPtrApiVersionsResponse()
+	out.ErrorCode = int16(wire.UnsupportedVersion)
+	listVersions(out)
+	c.Answer(out)
+}
+
+func listVersions(out *kmsg.ApiVersionsResponse) {
+	for _, r := range wire.Table() {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = int16(r.Key), r.Announced, r.Max
+		out.ApiKeys = append(out.ApiKeys, k)
+	}
+}
+
+// softwareName reports whether s is a letter or digit, followed by letters, digits, dots and dashes, and ends like it began.
+func softwareName(s string) bool {
+	for i := range len(s) {
+		alphanumeric := s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z' || s[i] >= '0' && s[i] <= '9'
+		inside := i > 0 && i < len(s)-1
+		if !alphanumeric && !(inside && (s[i] == '.' || s[i] == '-')) {
+			return false
+		}
+	}
+	return s != ""
+}

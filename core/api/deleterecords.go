@@ -1,0 +1,45 @@
+package api
+
+import (
+	"lignum/core/record"
+	"lignum/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// deleteRecords moves log starts forward. API key 21, versions 0 to 2. Offset -1 means the high watermark.
+//
+// It replies once the new starts are durable (R3).
+func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
+	out := r.ResponseKind().(*kmsg.DeleteRecordsResponse)
+	waiting := 1
+	done := func() {
+		if waiting--; waiting == 0 {
+			c.Answer(out)
+		}
+	}
+	out.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(r.Topics))
+	for i, t := range r.Topics {
+		to := &out.Topics[i]
+		to.Topic = t.Topic
+		to.Partitions = make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
+		for j, ask := range t.Partitions {
+			po := &to.Partitions[j]
+			po.Partition, po.LowWatermark = ask.Partition, -1
+			p, code := h.Partitions.ByName([]byte(t.Topic), ask.Partition)
+			if code == wire.None {
+				code = p.Available()
+			}
+			if code != wire.None {
+				po.ErrorCode = int16(code)
+				continue
+			}
+			waiting++
+			p.DeleteRecords(record.Offset(ask.Offset), func(start record.Offset, code wire.ErrorCode) {
+				po.LowWatermark, po.ErrorCode = int64(start), int16(code)
+				done()
+			})
+		}
+	}
+	done()
+}

@@ -1,0 +1,90 @@
+package api
+
+import (
+	"fmt"
+	"strconv"
+
+	"lignum/core/config"
+	"lignum/core/controller"
+	"lignum/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// describeConfigs shows the settings of topics and brokers. API key 32, versions 1 to 4.
+//
+//	v1  synonyms: where a value comes from
+//	v3  types and documentation
+//	v4  flexible encoding
+//
+// A broker resource without a name stands for what was altered for all brokers.
+func (h *Handlers) describeConfigs(c *Call, r *kmsg.DescribeConfigsRequest) {
+	out := r.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	for i := range r.Resources {
+		ask := &r.Resources[i]
+		to := kmsg.NewDescribeConfigsResponseResource()
+		to.ResourceType, to.ResourceName = ask.ResourceType, ask.ResourceName
+		settings, code, message := h.settingsOf(ask)
+		to.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
+		if to.ErrorCode = int16(code); code != wire.None {
+			to.ErrorMessage = &message
+		}
+		for j := range settings {
+			to.Configs = append(to.Configs, describeSetting(&settings[j], r))
+		}
+		out.Resources = append(out.Resources, to)
+	}
+	c.Answer(out)
+}
+
+// settingsOf finds the settings of one resource.
+func (h *Handlers) settingsOf(ask *kmsg.DescribeConfigsRequestResource) ([]config.Described, wire.ErrorCode, string) {
+	static := h.Config().Static
+	switch ask.ResourceType {
+	case kmsg.ConfigResourceTypeTopic:
+		if err := controller.ValidTopicName(ask.ResourceName); err != nil {
+			return nil, wire.InvalidTopicException, err.Error()
+		}
+		t := h.Image.Topic(ask.ResourceName)
+		if t == nil {
+			return nil, wire.UnknownTopicOrPartition, wire.UnknownTopicOrPartition.Message()
+		}
+		return config.DescribeTopic(t.Config, h.Image.Defaults(h.Node, static), ask.ConfigNames), wire.None, ""
+	case kmsg.ConfigResourceTypeBroker:
+		if ask.ResourceName == "" {
+			return config.DescribeClusterWide(h.Image.ClusterConfig(), ask.ConfigNames), wire.None, ""
+		}
+		if id, err := strconv.ParseInt(ask.ResourceName, 10, 32); err != nil || int32(id) != int32(h.Node) {
+			return nil, wire.InvalidRequest, fmt.Sprintf("broker %q was asked for, this is broker %d: ask each broker for its own settings", ask.ResourceName, h.Node)
+		}
+		return config.DescribeBroker(h.Image.Defaults(h.Node, static), ask.ConfigNames), wire.None, ""
+	}
+	return nil, wire.InvalidRequest, fmt.Sprintf("resources of type %d have no settings here", ask.ResourceType)
+}
+
+func describeSetting(d *config.Described, r *kmsg.DescribeConfigsRequest) kmsg.DescribeConfigsResponseResourceConfig {
+	to := kmsg.NewDescribeConfigsResponseResourceConfig()
+	to.Name, to.ReadOnly, to.IsSensitive = d.Key.Name, d.ReadOnly, d.Key.Sensitive()
+	to.Source, to.IsDefault = kmsg.ConfigSource(d.Source), d.Source == config.FromDefault
+	to.ConfigType = kmsg.ConfigType(d.Key.Type)
+	if !d.Null {
+		to.Value = &d.Value
+	}
+	to.ConfigSynonyms = []kmsg.DescribeConfigsResponseResourceConfigConfigSynonym{}
+	if r.IncludeSynonyms {
+		for i := range d.Synonyms {
+			s := &d.Synonyms[i]
+			so := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+			so.Name, so.Source = s.Name, kmsg.ConfigSource(s.Source)
+			if !d.Key.Sensitive() {
+				so.Value = &s.Value
+			}
+			to.ConfigSynonyms = append(to.ConfigSynonyms, so)
+		}
+	}
+	if r.IncludeDocumentation {
+		text := d.Key.Documentation()
+		to.Documentation = &text
+	}
+	return to
+}

@@ -1,0 +1,304 @@
+package api
+
+import (
+	"time"
+
+	"lignum/core/env"
+	"lignum/core/partition"
+	"lignum/core/record"
+	"lignum/core/timer"
+	"lignum/core/wire"
+)
+
+const readCommitted = 1 // isolation level
+
+// fetchCall is one fetch request: it goes over its partitions, may wait for cold reads, and parks until there is enough.
+type fetchCall struct {
+	h       *Handlers
+	call    *Call
+	session *fetchSession // nil without one
+	partial bool          // answers only for what is new: an incremental request of a session
+	parts   []*fetchPart
+
+	committed bool // read_committed
+	minBytes  int64
+	deadline  env.Instant
+	timeout   timer.Timer
+	watch     *partition.Watch
+	expired   bool
+
+	// The sweep over the partitions under way.
+	next   int
+	left   int64 // bytes that may still be added
+	total  int64
+	urgent bool // something to tell at once: an error, a divergence
+	found  []fetchFound
+}
+
+// fetchFound is what one sweep found in one partition.
+type fetchFound struct {
+	part   *fetchPart
+	result wire.FetchResult
+	data   partition.Records
+}
+
+// fetch returns record batches. API key 1, versions 4 to 17.
+//
+//	v7   fetch sessions (KIP-227)
+//	v9   leader epochs (KIP-320)
+//	v12  flexible encoding, diverging epochs
+//	v13  topics by id
+//	v16  the new leader's address (KIP-951)
+//
+// It replies when min bytes are there, when max wait is over, or at once if a partition has an error to tell. The first partition
+// with records always yields one whole batch, whatever the limits.
+func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
+	f := &fetchCall{h: h, call: c, committed: r.IsolationLevel == readCommitted, minBytes: int64(r.MinBytes)}
+	f.deadline = h.Clock.Now().Add(millis(r.MaxWaitMillis))
+	f.expired = r.MaxWaitMillis <= 0
+	if code := f.open(r); code != wire.None {
+		c.Answer(&fetchReply{response: wire.FetchResponse{Error: code}})
+		return
+	}
+	f.left = min(int64(max(r.MaxBytes, 0)), int64(h.Config().FetchMaxBytes))
+	if c.Header.Version < 3 {
+		f.left = int64(h.Config().FetchMaxBytes)
+	}
+	budget := f.left
+	c.dropFrame()
+	f.sweep(budget)
+}
+
+// open finds or makes the session and lists what is wanted.
+func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {
+	h, now := f.h, f.h.Clock.Now()
+	byID := f.call.Header.Version >= 13
+	wanted := h.wanted(r, byID)
+	if r.SessionEpoch != sessionless && r.SessionEpoch != firstInIt {
+		s, code := h.sessions.resume(r.SessionID, r.SessionEpoch, byID, now)
+		if code != wire.None {
+			return code
+		}
+		for _, p := range wanted {
+			s.put(p)
+		}
+		for i := range r.Forgotten {
+			t := &r.Forgotten[i]
+			for _, index := range t.Partitions {
+				s.forget(h.fetchKey(t.Name, t.ID, index, byID))
+			}
+		}
+		f.session, f.partial = s, true
+		f.parts = make([]*fetchPart, 0, len(s.parts))
+		for _, p := range s.order {
+			if p != nil {
+				f.parts = append(f.parts, p)
+			}
+		}
+		return wire.None
+	}
+	h.sessions.close(r.SessionID)
+	f.parts = wanted
+	if r.SessionEpoch == firstInIt && len(wanted) > 0 {
+		f.session = h.sessions.open(wanted, byID, h.Rand, now)
+	}
+	return wire.None
+}
+
+// wanted copies the request's partitions out of its frame.
+func (h *Handlers) wanted(r *wire.FetchRequest, byID bool) []*fetchPart {
+	n := 0
+	for i := range r.Topics {
+		n += len(r.Topics[i].Partitions)
+	}
+	all := make([]fetchPart, n)
+	list := make([]*fetchPart, n)
+	n = 0
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		key := h.fetchKey(t.Name, t.ID, 0, byID)
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			key.index = p.Index
+			all[n] = fetchPart{
+				key: key, offset: record.Offset(p.FetchOffset), maxBytes: p.MaxBytes,
+				leaderEpoch: record.Epoch(p.LeaderEpoch), lastFetchedEpoch: record.Epoch(p.LastFetchedEpoch),
+			}
+			list[n] = &all[n]
+			n++
+		}
+	}
+	return list
+}
+
+// fetchKey keeps no part of the frame.
+func (h *Handlers) fetchKey(name []byte, id record.TopicID, index int32, byID bool) fetchKey {
+	if byID {
+		return fetchKey{topic: id, index: index}
+	}
+	return fetchKey{name: h.Partitions.NameOf(name), index: index}
+}
+
+// sweep reads from every partition once.
+func (f *fetchCall) sweep(budget int64) {
+	f.next, f.left, f.total, f.urgent = 0, budget, 0, false
+	f.found = f.found[:0]
+	f.goOn(budget)
+}
+
+// goOn continues the sweep where it is. A cold read interrupts it.
+func (f *fetchCall) goOn(budget int64) {
+	for f.next < len(f.parts) {
+		part := f.parts[f.next]
+		f.next++
+		f.found = append(f.found, fetchFound{part: part})
+		found := &f.found[len(f.found)-1]
+		if cold := f.look(found); cold != nil {
+			f.readCold(found, cold, budget)
+			return
+		}
+		f.count(found)
+	}
+	f.decide(budget)
+}
+
+// readCold runs reads from the disk until there is a result, and goes on with the sweep.
+func (f *fetchCall) readCold(found *fetchFound, cold *partition.ColdRead, budget int64) {
+	f.h.Jobs.Start(readLane(found.part.key.index), func() func() {
+		cold.Run()
+		return func() {
+			data, next, err := cold.Finish()
+			if next != nil {
+				f.readCold(found, next, budget)
+				return
+			}
+			f.took(found, data, err)
+			f.count(found)
+			f.goOn(budget)
+		}
+	})
+}
+
+// took notes what a read has brought.
+func (f *fetchCall) took(found *fetchFound, data partition.Records, err error) {
+	switch {
+	case err == nil:
+		found.data = data
+	case partition.OutOfRange(err):
+		// Retention was faster than the read.
+		found.result = wire.NewFetchResult(found.part.key.index, wire.OffsetOutOfRange)
+		f.urgent = true
+	default:
+		found.result = wire.NewFetchResult(found.part.key.index, wire.KafkaStorageError)
+		f.urgent = true
+	}
+}
+
+// look reads what is in memory, or returns the read that goes to the disk.
+func (f *fetchCall) look(found *fetchFound) *partition.ColdRead {
+	part, out := found.part, &found.result
+	p, code := f.h.fetchedPartition(part.key)
+	if code == wire.None {
+		code = p.Available()
+	}
+	if code == wire.None {
+		code = p.CheckEpoch(part.leaderEpoch)
+	}
+	*out = wire.NewFetchResult(part.key.index, code)
+	if code != wire.None {
+		f.urgent = true
+		if p != nil && (code == wire.NotLeaderOrFollower || code == wire.FencedLeaderEpoch) {
+			out.Leader, _ = f.h.leaderHint(f.call, p, nil)
+		}
+		return nil
+	}
+	f.marks(p, out)
+	if part.offset < p.StartOffset() || part.offset > p.EndOffset() {
+		*out = wire.NewFetchResult(part.key.index, wire.OffsetOutOfRange)
+		f.urgent = true
+		return nil
+	}
+	if part.lastFetchedEpoch >= 0 && f.diverges(p, part, out) {
+		return nil
+	}
+	upTo := p.HighWatermark()
+	if f.committed {
+		upTo = p.LastStable()
+		out.Aborted = []wire.AbortedTransaction{}
+	}
+	if part.offset >= upTo || f.left <= 0 && f.total > 0 {
+		return nil
+	}
+	data, cold, err := p.Read(partition.ReadRequest{
+		From: part.offset, UpTo: upTo,
+		MaxBytes:   int(min(f.left, int64(max(part.maxBytes, 0)))),
+		AtLeastOne: f.total == 0,
+	})
+	if cold == nil {
+		f.took(found, data, err)
+	}
+	return cold
+}
+
+// marks tells how far the partition is.
+func (f *fetchCall) marks(p *partition.Partition, out *wire.FetchResult) {
+	out.HighWatermark = int64(p.HighWatermark())
+	out.LastStable = int64(p.LastStable())
+	out.LogStart = int64(p.StartOffset())
+}
+
+// diverges compares the epoch of the client's last record with this log (F6).
+func (f *fetchCall) diverges(p *partition.Partition, part *fetchPart, out *wire.FetchResult) bool {
+	epoch, end := p.EpochEnd(part.lastFetchedEpoch)
+	if epoch == record.NoEpoch || end < 0 {
+		*out = wire.NewFetchResult(part.key.index, wire.OffsetOutOfRange)
+		f.urgent = true
+		return true
+	}
+	if epoch >= part.lastFetchedEpoch && end >= part.offset {
+		return false
+	}
+	out.Diverging = &wire.EpochEnd{Epoch: int32(epoch), EndOffset: int64(end)}
+	f.urgent = true
+	return true
+}
+
+func (f *fetchCall) count(found *fetchFound) {
+	n := found.data.Size()
+	f.total += n
+	f.left -= n
+	if found.result.Error == wire.None && found.part.told && f.partial && found.part.toldError {
+		f.urgent = true // the end of an error is news too
+	}
+}
+
+// decide answers if there is enough to say, and parks if not.
+func (f *fetchCall) decide(budget int64) {
+	if f.total >= f.minBytes || f.urgent || f.expired || len(f.parts) == 0 || f.call.session.gone {
+		f.answer()
+		return
+	}
+	f.forgetFound()
+	f.h.parked.park(f, budget)
+}
+
+func (f *fetchCall) forgetFound() {
+	for i := range f.found {
+		forget(&f.found[i].data)
+	}
+	clear(f.found)
+	f.found = f.found[:0]
+}
+
+// Lanes of this package's own. Cold reads are spread over ReadLanes of them, and do not depend on one another; compression likewise, and
+// there all batches of a partition take the same one.
+const (
+	laneRead       env.Lane = 1 << 41
+	laneRecompress env.Lane = 1<<41 + ReadLanes
+	// ReadLanes is how many jobs of one kind may run at a time.
+	ReadLanes = 8
+)
+
+func readLane(index int32) env.Lane { return laneRead + env.Lane(uint32(index)%ReadLanes) }
+
+func millis(n int32) time.Duration { return time.Duration(max(n, 0)) * time.Millisecond }

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"lignum/core/config"
+	"lignum/core/controller"
+	"lignum/core/env"
+	"lignum/core/metadata"
+	"lignum/core/partition"
+	"lignum/core/record"
+	"lignum/core/timer"
+	"lignum/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// World is what the handlers work on. The broker makes it once and owns everything in it.
+type World struct {
+	Clock  env.Clock
+	Rand   env.Rand
+	Jobs   env.Jobs
+	Timers *timer.Queue
+
+	Node       record.NodeID
+	ClusterID  string
+	LogDir     string // what the data directory is called towards clients
+	Image      *metadata.Image
+	Partitions *partition.Set
+	Controller *controller.Controller
+
+	// Config is the broker's configuration with what was altered while it runs.
+	Config func() *config.Broker
+	// Leader is the active controller, or -1.
+	Leader func() record.NodeID
+	// Usage asks for the size and the free space of the data directory's volume.
+	Usage func(done func(total, free int64, err error))
+	// Full says that so much waits for the disk that no more is to be appended for now.
+	Full func() bool
+	// Decide makes a decision when its turn comes. Its done is called once its records are applied and the partitions that they
+	// ask for are open here. If too much waits, refused is called instead.
+	Decide func(d controller.Decision, refused func(error))
+}
+
+// Handlers answers requests. It is owned by the loop.
+type Handlers struct {
+	World
+	sessions *fetchSessions
+	parked   parkedFetches
+	stalled  []*Call // produce requests that wait until the disk has caught up; their frames count against the transport's budget
+	ids      producerIDs
+}
+
+// NewHandlers makes the handlers of a broker.
+func NewHandlers(w World) *Handlers {
+	return &Handlers{World: w, sessions: newFetchSessions(int(w.Config().FetchSessionCacheSlots))}
+}
+
+// Handle answers one call, now or later.
+func (h *Handlers) Handle(s *Session, c *Call) {
+	s.admit(c)
+	switch r := c.Body.(type) {
+	case *wire.ProduceRequest:
+		if len(h.stalled) > 0 || h.Full() {
+			h.stalled = append(h.stalled, c)
+			return
+		}
+		h.produce(c, r)
+	case *wire.FetchRequest:
+		h.fetch(c, r)
+	case *wire.ListOffsetsRequest:
+		h.listOffsets(c, r)
+	case *wire.MetadataRequest:
+		h.metadata(c, r)
+	case nil:
+		h.unsupportedVersion(c)
+	case kmsg.Request:
+		h.handleRare(c, r)
+	}
+}
+
+// handleRare answers the requests that nobody sends often.
+func (h *Handlers) handleRare(c *Call, request kmsg.Request) {
+	switch r := request.(type) {
+	case *kmsg.ApiVersionsRequest:
+		h.apiVersions(c, r)
+	case *kmsg.FindCoordinatorRequest:
+		h.findCoordinator(c, r)
+	case *kmsg.CreateTopicsRequest:
+		h.createTopics(c, r)
+	case *kmsg.DeleteTopicsRequest:
+		h.deleteTopics(c, r)
+	case *kmsg.CreatePartitionsRequest:
+		h.createPartitions(c, r)
+	case *kmsg.DeleteRecordsRequest:
+		h.deleteRecords(c, r)
+	case *kmsg.InitProducerIDRequest:
+		h.initProducerID(c, r)
+	case *kmsg.OffsetForLeaderEpochRequest:
+		h.offsetForLeaderEpoch(c, r)
+	case *kmsg.DescribeConfigsRequest:
+		h.describeConfigs(c, r)
+	case *kmsg.AlterConfigsRequest:
+		h.alterConfigs(c, r)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		h.incrementalAlterConfigs(c, r)
+	case *kmsg.DescribeLogDirsRequest:
+		h.describeLogDirs(c, r)
+	case *kmsg.DescribeClusterRequest:
+		h.describeCluster(c, r)
+	case *kmsg.DescribeProducersRequest:
+		h.describeProducers(c, r)
+	case *kmsg.DescribeTopicPartitionsRequest:
+		h.describeTopicPartitions(c, r)
+	}
+}

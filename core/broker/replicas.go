@@ -1,0 +1,164 @@
+package broker
+
+import (
+	"fmt"
+
+	"lignum/core/config"
+	"lignum/core/env"
+	"lignum/core/metadata"
+	"lignum/core/partition"
+	"lignum/core/quorum"
+	"lignum/core/record"
+	"lignum/core/storage"
+	"lignum/core/wire"
+)
+
+// opening counts the logs that are being created, for those who wait until all are there.
+type opening struct {
+	count   int
+	waiting []func()
+}
+
+// whenOpened calls then once every log that the image asks for so far is open.
+func (b *Broker) whenOpened(then func()) {
+	if b.opening.count == 0 {
+		then()
+		return
+	}
+	b.opening.waiting = append(b.opening.waiting, then)
+}
+
+func (b *Broker) opened() {
+	if b.opening.count--; b.opening.count > 0 {
+		return
+	}
+	waiting := b.opening.waiting
+	b.opening.waiting = nil
+	for _, then := range waiting {
+		then()
+	}
+}
+
+// apply brings the replicas in line with what an entry of the metadata log has changed.
+func (b *Broker) apply(c metadata.Changes) {
+	for _, t := range c.Deleted {
+		b.removeTopic(t.ID)
+	}
+	for _, id := range c.Partitions {
+		if p := b.image.Partition(id); p != nil {
+			b.follow(id, p)
+		}
+	}
+	if c.BrokerConfig {
+		b.current = nil
+		for _, p := range b.partitions.All() {
+			b.configure(p)
+		}
+		return
+	}
+	for _, topic := range c.Configured {
+		t := b.image.TopicByID(topic)
+		for i := range t.Partitions {
+			if p := b.partitions.Get(record.Partition{Topic: topic, Index: int32(i)}); p != nil {
+				b.configure(p)
+			}
+		}
+	}
+}
+
+// applyAll makes the replicas of a whole image, at the start.
+func (b *Broker) applyAll() {
+	for _, t := range b.image.Topics() {
+		for i := range t.Partitions {
+			b.follow(record.Partition{Topic: t.ID, Index: int32(i)}, &t.Partitions[i])
+		}
+	}
+	b.reportStrays()
+}
+
+// topicConfig is what is in force for a topic on this broker.
+func (b *Broker) topicConfig(t *metadata.Topic) config.Topic {
+	return config.NewTopic(t.Config, b.image.Defaults(b.node, b.config.Static))
+}
+
+func (b *Broker) configure(p *partition.Partition) {
+	if t := b.image.TopicByID(p.ID.Topic); t != nil {
+		p.Configure(b.topicConfig(t))
+	}
+}
+
+// follow makes or updates the replica that this broker has of a partition, if it has one.
+func (b *Broker) follow(id record.Partition, s *metadata.Partition) {
+	p := b.partitions.Get(id)
+	if p == nil {
+		if !holds(s.Replicas, b.node) {
+			return
+		}
+		t := b.image.TopicByID(id.Topic)
+		p = partition.New(id, t.Name, b.node, b.topicConfig(t))
+		b.partitions.Add(p)
+		b.open(p, b.topicConfig(t))
+	}
+	p.Follow(partition.State{Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), ISR: s.ISR})
+}
+
+// open gives a replica its log: one that the store has found on the disk, or a new one.
+func (b *Broker) open(p *partition.Partition, c config.Topic) {
+	if log := b.store.Log(p.ID); log != nil {
+		log.Configure(c)
+		p.Opened(log, nil)
+		return
+	}
+	for _, bad := range b.store.Offline() {
+		if bad.ID == p.ID {
+			b.Log(env.Error, "partition is offline", "topic", p.Topic, "partition", p.ID.Index, "error", bad.Err)
+			p.Opened(nil, bad.Err)
+			return
+		}
+	}
+	b.opening.count++
+	b.store.Create(p.ID, p.Topic, c, func(log *storage.Log, err error) {
+		if err != nil {
+			err = fmt.Errorf("create the log of %s-%d: %w", p.Topic, p.ID.Index, err)
+			b.Log(env.Error, "partition is offline", "topic", p.Topic, "partition", p.ID.Index, "error", err)
+		}
+		if b.partitions.Get(p.ID) == p {
+			p.Opened(log, err)
+		}
+		b.opened()
+	})
+}
+
+// removeTopic ends the replicas of a deleted topic and removes their logs.
+func (b *Broker) removeTopic(id record.TopicID) {
+	for _, p := range b.partitions.Remove(id) {
+		p.Close(wire.UnknownTopicOrPartition)
+		b.store.Delete(p.ID, func(err error) {
+			if err != nil {
+				b.Log(env.Error, "a deleted partition could not be removed", "topic", p.Topic, "partition", p.ID.Index, "error", err)
+			}
+		})
+	}
+}
+
+// reportStrays names the directories that belong to no topic. They are left alone: nothing of a user's is removed unasked.
+func (b *Broker) reportStrays() {
+	for _, log := range b.store.Logs() {
+		if log.ID() == quorum.Partition() || b.image.Partition(log.ID()) != nil {
+			continue
+		}
+		b.Log(env.Warn, "a directory belongs to no topic and is left alone", "directory", log.Dir(), "topic id", log.ID().Topic)
+	}
+	for _, dir := range b.store.Strays() {
+		b.Log(env.Warn, "a directory is not a partition of this cluster and is left alone", "directory", dir)
+	}
+}
+
+func holds(list []record.NodeID, id record.NodeID) bool {
+	for _, other := range list {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"lignum/core/commitlog/checkpoint"
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// writeFile replaces a small file as a whole: whoever opens it finds the old content or the new. It is not synced; a power cut may
+// leave anything in it.
+func writeFile(d env.Disk, dir, name string, content []byte) error {
+	temp := join(dir, name+tempSuffix)
+	f, err := d.Open(temp, env.Create)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(0); err == nil && len(content) > 0 {
+		err = f.WriteAt(0, content)
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return err
+	}
+	return d.Rename(temp, join(dir, name))
+}
+
+// removeFile removes a file that may be there.
+func removeFile(d env.Disk, path string) error {
+	if err := d.Remove(path); err != nil && !errors.Is(err, env.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// readFile reads a small file.
+func readFile(d env.Disk, path string) ([]byte, error) {
+	f, err := d.Open(path, env.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	p := make([]byte, size)
+	return p, readFull(f, p, 0)
+}
+
+// readFull reads all of p.
+func readFull(f env.File, p []byte, at int64) error {
+	if len(p) == 0 {
+		return nil
+	}
+	n, err := f.ReadAt(p, at)
+	if n == len(p) {
+		return nil
+	}
+	return fmt.Errorf("read %d bytes at %d, got %d: %w", len(p), at, n, err)
+}
+
+// writeTruncation makes durable that nothing from the offset on counts as flushed.
+func writeTruncation(d env.Disk, dir string, to record.Offset) error {
+	return checkpoint.Write(d, dir, truncationFile, checkpoint.EncodeLines([]string{strconv.FormatInt(int64(to), 10)}))
+}
+
+// readTruncation reads what writeTruncation wrote; ok is false if there is nothing.
+func readTruncation(d env.Disk, dir string) (to record.Offset, ok bool, err error) {
+	err = readRows(d, dir, truncationFile, 1, func(row []int64) { to, ok = record.Offset(row[0]), true })
+	return to, ok, err
+}
+
+// receipt says when the last batch of a segment came.
+type receipt struct {
+	base record.Offset
+	wall env.Millis
+}
+
+func writeReceipts(d env.Disk, dir string, all []receipt) error {
+	lines := make([]string, 0, len(all))
+	for _, r := range all {
+		lines = append(lines, fmt.Sprintf("%d %d", r.base, r.wall))
+	}
+	return writeFile(d, dir, receiptsFile, checkpoint.EncodeLines(lines))
+}
+
+// readReceipts reads what writeReceipts wrote; nil if Lignum has never written one here. A file that cannot be read counts as one
+// without entries: segments are then kept for too long rather than too short.
+func readReceipts(d env.Disk, dir string) (map[record.Offset]env.Millis, error) {
+	all := map[record.Offset]env.Millis{}
+	err := readRows(d, dir, receiptsFile, 2, func(row []int64) { all[record.Offset(row[0])] = env.Millis(row[1]) })
+	switch {
+	case errors.Is(err, checkpoint.ErrCorrupt):
+		return map[record.Offset]env.Millis{}, nil
+	case err != nil || len(all) == 0:
+		return nil, err
+	}
+	return all, nil
+}
+
+// readRows reads a checkpoint of rows of so many numbers; none if there is no such file.
+func readRows(d env.Disk, dir, name string, columns int, visit func(row []int64)) error {
+	text, err := checkpoint.Read(d, dir, name)
+	if errors.Is(err, env.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = checkpoint.ParseLines(text, func(fields []string) error {
+		if len(fields) != columns {
+			return fmt.Errorf("%d fields, want %d", len(fields), columns)
+		}
+		row := make([]int64, columns)
+		for i, f := range fields {
+			if row[i], err = checkpoint.Number(f, math.MaxInt64); err != nil {
+				return err
+			}
+		}
+		visit(row)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", join(dir, name), err)
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// ReadJob finds batches in the files of one segment.
+type ReadJob struct {
+	view    view
+	request ReadRequest
+	until   record.Offset // the read ends below it
+	exact   bool          // until is where the file ends
+
+	generation uint64
+	scratch    env.Buffer
+
+	position, length int64
+	past             bool // the segment has no batch that reaches From
+	badIndex         bool
+	err              error
+}
+
+// Run does the work. Jobs only.
+func (j *ReadJob) Run() {
+	if j.err = j.view.open(); j.err == nil {
+		j.err = j.find()
+	}
+	if j.err != nil || j.length == 0 {
+		if !j.view.opened {
+			j.view.files.close() //nolint:errcheck // read-only here
+		}
+		return
+	}
+	j.view.files.log.Retain() // the result's
+	if !j.view.opened {
+		j.view.files.close() //nolint:errcheck // read-only here
+	}
+}
+
+func (j *ReadJob) find() error {
+	from, first, err := j.view.seek(j.request.From, j.scratch.Bytes(), &j.badIndex)
+	if err != nil {
+		return err
+	}
+	if first == 0 {
+		j.past = true
+		return nil
+	}
+	limit := int64(j.request.MaxBytes)
+	if limit < first {
+		if !j.request.AtLeastOne {
+			limit = 0
+		} else {
+			limit = first
+		}
+	}
+	end := j.view.size
+	if !j.exact && limit > 0 {
+		if end, err = j.view.endBelow(j.until, from, from+limit, j.scratch.Bytes()); err != nil {
+			return err
+		}
+	}
+	j.position, j.length = from, max(min(end-from, limit), 0)
+	return nil
+}
+
+// seek finds the first batch that reaches the offset: its position and size; size 0 if there is none. What the index says is
+// checked against the batch; if it cannot be right, the segment is walked from its start.
+func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64, err error) {
+	last, start, err := floorPosition(v.files.index, v.index, v.base, o)
+	if err != nil {
+		return 0, 0, err
+	}
+	first := true
+	visit := func(h header, at int64) (bool, error) {
+		if first && start > 0 && h.LastOffset() != last {
+			return false, errIndex
+		}
+		first = false
+		if h.NextOffset() > o {
+			pos, n = at, int64(h.size())
+			return false, nil
+		}
+		return true, nil
+	}
+	if start >= v.size && start > 0 {
+		err = errIndex
+	} else {
+		err = walk(v.files.log, block, start, v.size, visit)
+	}
+	if start > 0 && first && err != nil && (errors.Is(err, errIndex) || errors.Is(err, ErrCorrupt)) {
+		*badIndex, start = true, 0
+		err = walk(v.files.log, block, 0, v.size, visit)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("%s: %w", join(v.dir, fileName(v.base, logSuffix)), err)
+	}
+	return pos, n, nil
+}
+
+// errIndex says that an index entry does not fit the batch it points to.
+var errIndex = errors.New("index entry does not fit")
+
+// endBelow finds where the batches end that lie wholly below the offset, but looks no further than limit.
+func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64, error) {
+	last, start, err := floorPosition(v.files.index, v.index, v.base, o)
+	if err != nil {
+		return 0, err
+	}
+	if start >= limit && start < v.size {
+		return limit, nil
+	}
+	if start < from || start >= v.size {
+		start = from
+	}
+	end := v.size
+	visit := func(h header, at int64) (bool, error) {
+		if at == start && at > from && h.LastOffset() != last {
+			return false, errIndex
+		}
+		if h.NextOffset() > o {
+			end = at
+		}
+		return at < limit && end == v.size, nil
+	}
+	err = walk(v.files.log, block, start, v.size, visit)
+	if err != nil && start > from {
+		start, end = from, v.size
+		err = walk(v.files.log, block, from, v.size, visit)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", join(v.dir, fileName(v.base, logSuffix)), err)
+	}
+	return end, nil
+}
+
+// Finish takes back a job that has run. Like Read it returns a result, or another job where the segment had no such batch.
+func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
+	j.scratch.Release()
+	s := l.landedView(&j.view, j.badIndex)
+	r := j.request
+	switch {
+	case j.err != nil && (s == nil || j.generation != l.generation):
+		r.UpTo = min(r.UpTo, l.end)
+		if r.From < l.start || r.From > l.end {
+			return ReadResult{}, nil, fmt.Errorf("%w: %d was removed meanwhile", ErrOutOfRange, r.From)
+		}
+		return l.read(r, r.From)
+	case j.err != nil:
+		return ReadResult{}, nil, j.err
+	case j.past:
+		return l.read(r, max(j.until, r.From))
+	case j.length == 0:
+		return ReadResult{}, nil, nil
+	}
+	return ReadResult{File: j.view.files.log, Position: j.position, Length: j.length}, nil, nil
+}
+
+// landedView takes back what a job had of a segment, and returns the segment if it is still there.
+func (l *Log) landedView(v *view, badIndex bool) *segment {
+	s := l.segmentAt(v.base)
+	l.keep(v, s)
+	if badIndex && s != nil {
+		l.mend(s)
+	}
+	return s
+}
+
+// segmentAt is the segment with that base; nil if there is none.
+func (l *Log) segmentAt(base record.Offset) *segment {
+	if s := l.floorSegment(base); s != nil && s.base == base {
+		return s
+	}
+	return nil
+}
+
+// keep takes over the handles that a job has opened.
+func (l *Log) keep(v *view, s *segment) {
+	if !v.opened || v.files.log == nil {
+		return
+	}
+	files := v.files
+	if s == nil || l.closed || l.failure != nil {
+		l.retire(&files)
+		return
+	}
+	l.cold.put(s.base, &files, &l.closing)
+}
+
+// mend has the indexes of a segment built anew by the next Writes. The active segment is completed first.
+func (l *Log) mend(s *segment) {
+	if s.mended || s.settle || s.cutting || l.failure != nil || l.closed {
+		return
+	}
+	if !s.sealed {
+		l.roll(s.next, s.next, AppendInfo{Wall: s.recvWall})
+	}
+	s.mended = true
+	l.lagging = append(l.lagging, s)
+}

@@ -1,0 +1,309 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"lignum/core/commitlog/checkpoint"
+	"lignum/core/commitlog/epochs"
+	"lignum/core/commitlog/producers"
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// Recovery is a log as it was found on disk, on its way from the job that opened it to the loop.
+type Recovery struct {
+	disk      env.Disk
+	dir       string
+	id        record.Partition
+	options   OpenOptions
+	files     *layout
+	receipts  map[record.Offset]env.Millis
+	segments  []*segment
+	producers *producers.State
+	epochs    *epochs.Cache
+
+	start, end, recovery record.Offset
+	epochsDirty          bool
+	dirDirty             bool
+	marked               bool
+
+	// CutBytes is how many bytes were cut off as the torn end of what had not been flushed; CutAt says where, and why. 0 if nothing was.
+	CutBytes int64
+	CutAt    error
+	// Rebuilt is how many segments had indexes that did not fit and were built anew.
+	Rebuilt int
+}
+
+// StartOffset is the log start.
+func (r *Recovery) StartOffset() record.Offset { return r.start }
+
+// EndOffset is the log end.
+func (r *Recovery) EndOffset() record.Offset { return r.end }
+
+// RecoveryPoint: everything below it was synced before.
+func (r *Recovery) RecoveryPoint() record.Offset { return r.recovery }
+
+// lane makes the end of the log on its write lane.
+func (r *Recovery) lane() *writer {
+	active := r.segments[len(r.segments)-1]
+	return &writer{disk: r.disk, dir: r.dir, base: active.base, files: active.files.retain()}
+}
+
+// Close gives up what was opened, for a log that is not to be used after all. Jobs only.
+func (r *Recovery) Close() {
+	for _, s := range r.segments {
+		s.files.close() //nolint:errcheck // nothing was promised
+	}
+	r.segments = nil
+}
+
+// Create makes the directory of a new log, which starts at an offset, durably. Its parent must exist, and a directory that exists is
+// env.ErrExist. Jobs only.
+func Create(d env.Disk, dir string, id record.Partition, start record.Offset, wall env.Millis) (*Recovery, error) {
+	r := &Recovery{
+		disk: d, dir: dir, id: id, options: OpenOptions{Clean: true, Wall: wall},
+		producers: producers.New(producers.Options{}), epochs: epochs.New(nil), start: start, recovery: start,
+	}
+	fail := func(err error) (*Recovery, error) {
+		r.Close()
+		return nil, fmt.Errorf("create log %s: %w", dir, err)
+	}
+	if err := d.Mkdir(dir); err != nil {
+		return fail(err)
+	}
+	if err := checkpoint.Write(d, dir, checkpoint.PartitionFile, checkpoint.EncodePartition(id.Topic)); err != nil {
+		return fail(err)
+	}
+	if err := r.begin(start); err != nil {
+		return fail(err)
+	}
+	if err := d.SyncDir(dir); err != nil {
+		return fail(err)
+	}
+	if err := d.SyncDir(parent(dir)); err != nil {
+		return fail(err)
+	}
+	r.dirDirty, r.end = false, start
+	return r, nil
+}
+
+// parent is the directory that holds a directory.
+func parent(dir string) string {
+	for i := len(dir) - 1; i > 0; i-- {
+		if dir[i] == '/' {
+			return dir[:i]
+		}
+	}
+	return "."
+}
+
+// Open finds a log on disk. After a clean stop nothing but the ends of files is looked at. Otherwise what was not flushed is read and
+// cut at the first batch that is bad; one that is bad below the recovery point is ErrCorrupt, and so is a log that ends below it.
+// Where indexes do not fit they are built anew. Jobs only.
+func Open(d env.Disk, dir string, id record.Partition, s Settings, o OpenOptions) (*Recovery, error) {
+	r := &Recovery{disk: d, dir: dir, id: id, options: o, producers: producers.New(producers.Options{})}
+	if err := r.open(s.normal()); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("open log %s: %w", dir, err)
+	}
+	return r, nil
+}
+
+func (r *Recovery) open(s Settings) error {
+	changed, err := tidy(r.disk, r.dir)
+	if err != nil {
+		return err
+	}
+	r.dirDirty = changed
+	if r.files, err = list(r.disk, r.dir); err != nil {
+		return err
+	}
+	if r.receipts, err = readReceipts(r.disk, r.dir); err != nil {
+		return err
+	}
+	to, marked, err := readTruncation(r.disk, r.dir)
+	if err != nil {
+		return err
+	}
+	point := r.options.RecoveryPoint
+	if marked {
+		point, r.marked = min(point, to), true
+	}
+	if err := r.dropBelowStart(); err != nil {
+		return err
+	}
+	if err := r.loadEpochs(); err != nil {
+		return err
+	}
+	if r.options.Clean {
+		err = r.loadClean(s)
+	} else {
+		err = r.loadUnclean(s, point)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.settleStart(point); err != nil {
+		return err
+	}
+	if r.dirDirty {
+		return r.disk.SyncDir(r.dir)
+	}
+	return nil
+}
+
+// dropBelowStart removes segments that lie wholly below the log start: deleted, but not yet on disk.
+func (r *Recovery) dropBelowStart() error {
+	l := r.files
+	n := 0
+	for n+1 < len(l.logs) && l.logs[n+1] <= r.options.StartOffset {
+		if err := r.dropSegment(l.logs[n]); err != nil {
+			return err
+		}
+		n++
+	}
+	l.logs = slices.Delete(l.logs, 0, n)
+	return nil
+}
+
+// dropSegment removes a segment with its snapshot.
+func (r *Recovery) dropSegment(base record.Offset) error {
+	r.dirDirty = true
+	if err := r.files.removeSegment(base); err != nil {
+		return fmt.Errorf("remove segment %d: %w", base, err)
+	}
+	return r.dropSnapshots(func(at record.Offset) bool { return at == base })
+}
+
+// dropSnapshots removes the snapshots that drop says yes to.
+func (r *Recovery) dropSnapshots(drop func(at record.Offset) bool) error {
+	keep := r.files.snapshots[:0]
+	for _, at := range r.files.snapshots {
+		if !drop(at) {
+			keep = append(keep, at)
+			continue
+		}
+		r.dirDirty = true
+		if err := r.files.remove(fileName(at, snapshotSuffix)); err != nil {
+			return fmt.Errorf("remove snapshot %d: %w", at, err)
+		}
+	}
+	r.files.snapshots = keep
+	return nil
+}
+
+// loadEpochs reads the leader epochs. If there is no file, or none that makes sense, they are gathered from the batches.
+func (r *Recovery) loadEpochs() error {
+	entries, err := epochs.Read(r.disk, r.dir)
+	if err != nil && !errors.Is(err, checkpoint.ErrCorrupt) {
+		return err
+	}
+	r.epochs = epochs.New(entries)
+	if _, there := r.files.sizes[epochs.File]; there && err == nil {
+		return nil
+	}
+	r.epochsDirty = true
+	if !r.options.Clean {
+		return nil // see loadUnclean
+	}
+	return r.files.eachBatch(0, math.MaxInt64, r.fold)
+}
+
+// fold notes the epoch of a batch.
+func (r *Recovery) fold(b record.Batch) {
+	if e := b.LeaderEpoch(); e >= 0 && e > r.epochs.Latest() && r.epochs.Assign(e, b.BaseOffset()) {
+		r.epochsDirty = true
+	}
+}
+
+// settleStart fixes the offsets once the segments are there. A log that ends below its start is replaced by an empty one: everything in
+// it was deleted.
+func (r *Recovery) settleStart(point record.Offset) error {
+	start := r.options.StartOffset
+	if n := len(r.segments); n > 0 {
+		r.end = r.segments[n-1].next
+	}
+	if len(r.segments) == 0 || r.end < start {
+		if point > start {
+			return fmt.Errorf("%w: it ends at %d, but was flushed up to %d", ErrCorrupt, r.end, point)
+		}
+		if err := r.restart(start); err != nil {
+			return err
+		}
+	}
+	r.start = max(start, r.segments[0].base)
+	if r.end < point {
+		return fmt.Errorf("%w: it ends at %d, but was flushed up to %d", ErrCorrupt, r.end, point)
+	}
+	r.recovery = min(max(point, r.segments[0].base), r.end)
+	if r.options.Clean {
+		r.recovery = r.end
+	}
+	if r.epochs.TruncateFromEnd(r.end) {
+		r.epochsDirty = true
+	}
+	if r.epochs.TruncateFromStart(r.start) {
+		r.epochsDirty = true
+	}
+	return nil
+}
+
+// restart replaces everything by an empty segment.
+func (r *Recovery) restart(at record.Offset) error {
+	for _, s := range r.segments {
+		if err := s.files.close(); err != nil {
+			return err
+		}
+		if err := r.dropSegment(s.base); err != nil {
+			return err
+		}
+	}
+	if err := r.dropSnapshots(func(record.Offset) bool { return true }); err != nil {
+		return err
+	}
+	r.segments, r.end = nil, at
+	r.producers = r.producers.New()
+	r.epochs.Clear()
+	return r.begin(at)
+}
+
+// begin makes the files of an empty active segment.
+func (r *Recovery) begin(base record.Offset) error {
+	s := r.segment(base, base, 0)
+	files, err := openSegment(r.disk, r.dir, base, env.CreateNew)
+	if err != nil {
+		return err
+	}
+	s.files, s.createdWall, s.recvWall = files, r.options.Wall, r.options.Wall
+	r.segments = append(r.segments, s)
+	r.dirDirty = true
+	return nil
+}
+
+// segment makes what the loop will know of a segment whose files exist.
+func (r *Recovery) segment(base, next record.Offset, size int64) *segment {
+	return &segment{
+		indexer: indexer{
+			base: base, size: size,
+			first: record.NoTimestamp, maxTime: record.NoTimestamp, lastTime: record.NoTimestamp, maxLast: base,
+		},
+		next: next, taken: size, written: size, created: true, createdWall: r.options.Wall,
+	}
+}
+
+// date says when the segment's last batch came: what segment-receipts knows; without such a file, as where Kafka has written, the greatest
+// timestamp; otherwise now.
+func (r *Recovery) date(s *segment) {
+	wall, known := r.receipts[s.base]
+	switch {
+	case known:
+		s.recvWall = min(wall, r.options.Wall)
+	case r.receipts == nil && s.maxTime >= 0:
+		s.recvWall = min(env.Millis(s.maxTime), r.options.Wall)
+	default:
+		s.recvWall = r.options.Wall
+	}
+}

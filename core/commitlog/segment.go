@@ -1,0 +1,88 @@
+package commitlog
+
+import (
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// segment is one segment as the loop sees it. Its indexer's size is what was decided; files may lag behind.
+type segment struct {
+	indexer
+	next      record.Offset // offsets of its batches lie in [base, next)
+	txns      table         // transaction index
+	taken     int64         // bytes of batches that a Writes has taken
+	written   int64         // bytes of batches known to be on disk
+	created   bool          // a Writes has taken the creation of its files
+	sealed    bool          // complete: nothing is appended any more
+	settle    bool          // a truncation has cut it; the next Writes does so on disk and finds the true sizes
+	cutting   bool          // such a Writes is under way
+	dead      bool          // no longer part of the log
+	dirty     bool          // has written bytes that no sync has been asked for
+	snapDirty bool          // its snapshot was written and not yet synced
+	mended    bool          // its index was found bad and is to be rebuilt
+
+	rollMillis  int64       // segment.ms less this segment's jitter
+	createdWall env.Millis  // when it was made, for rolling where batches have no timestamp
+	received    env.Instant // when its last batch came
+	recvWall    env.Millis  // the same by the wall clock, to be carried over a restart
+	snapshot    []byte      // producer state below base, to be written with the creation; nil: none
+	files       fileSet     // handles of the files; nil where they are not open
+}
+
+// settled reports whether the loop knows the size of the file.
+func (s *segment) settled() bool { return !s.settle && !s.cutting }
+
+// due reports whether something of the segment waits for a Writes.
+func (s *segment) due() bool {
+	return !s.created || s.settle || s.mended || s.taken < s.size ||
+		len(s.index.fresh) > 0 || len(s.times.fresh) > 0 || len(s.txns.fresh) > 0
+}
+
+// mustRoll reports whether a batch of n bytes with that last offset and timestamp belongs into a new segment. By age a segment
+// rolls when the batches' own time has moved on by segment.ms since its first batch; without timestamps the wall clock counts.
+func (s *segment) mustRoll(set *Settings, n int64, last record.Offset, maxTime int64, wall env.Millis) bool {
+	if last-s.base > maxRelative {
+		return true
+	}
+	if s.size == 0 {
+		return false
+	}
+	age := maxTime - s.first
+	if s.first < 0 {
+		age = int64(wall - s.createdWall)
+	}
+	return s.size > set.SegmentBytes-n || age > s.rollMillis || s.full(set.IndexBytes)
+}
+
+// fileSet holds the open files of a segment.
+type fileSet struct {
+	log, index, times, txns env.File
+}
+
+// all lists the handles; some may be nil.
+func (f *fileSet) all() [4]env.File { return [4]env.File{f.log, f.index, f.times, f.txns} }
+
+// retain adds a reference to every handle and returns the set.
+func (f *fileSet) retain() fileSet {
+	for _, file := range f.all() {
+		if file != nil {
+			file.Retain()
+		}
+	}
+	return *f
+}
+
+// close drops the references and empties the set. Jobs only.
+func (f *fileSet) close() error {
+	var first error
+	for _, file := range f.all() {
+		if file == nil {
+			continue
+		}
+		if err := file.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	*f = fileSet{}
+	return first
+}

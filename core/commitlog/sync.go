@@ -1,0 +1,190 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"lignum/core/commitlog/epochs"
+	"lignum/core/env"
+	"lignum/core/invariant"
+	"lignum/core/record"
+)
+
+// Sync makes everything durable that was written when it was taken: data, the names of the files, and what goes with them.
+type Sync struct {
+	disk     env.Disk
+	dir      string
+	end      record.Offset // what becomes the recovery point; a truncation lowers it
+	files    []fileSet     // references of its own
+	snaps    []record.Offset
+	closed   []*segment // sealed segments whose handles are not needed behind it; for the loop alone
+	epochs   []epochs.Entry
+	doEpochs bool
+	receipts []receipt
+	doRecv   bool
+	doDir    bool
+	since    env.Instant // what the log's unflushed was
+	closing  []env.File
+	err      error
+}
+
+// TakeSync hands out the sync of what is written; nil if there is nothing to sync, if one is under way, or if the log has failed. It
+// may run on any lane.
+func (l *Log) TakeSync() *Sync {
+	if l.failure != nil || l.closed || l.syncing != nil {
+		return nil
+	}
+	if l.written <= l.recovery && !l.epochsDirty && !l.dirDirty && !slices.ContainsFunc(l.segments, (*segment).unsynced) {
+		return nil
+	}
+	l.syncing = l.gatherSync(false)
+	return l.syncing
+}
+
+// unsynced reports whether the segment has files that a sync is to cover.
+func (s *segment) unsynced() bool {
+	return s.dirty || s.snapDirty || (s.sealed && s.files.log != nil)
+}
+
+// gatherSync takes what no sync covers. At a close everything counts as sealed.
+func (l *Log) gatherSync(closing bool) *Sync {
+	s := &Sync{disk: l.lane.disk, dir: l.lane.dir, end: l.written, since: l.unflushed, closing: l.closing}
+	for _, seg := range l.segments {
+		if !seg.unsynced() && !closing {
+			continue
+		}
+		if seg.snapDirty {
+			s.snaps = append(s.snaps, seg.base)
+		}
+		if seg.files.log != nil && (seg.dirty || seg.sealed || closing) {
+			f := fileSet{log: seg.files.log}
+			if seg.sealed || closing {
+				f = seg.files
+			}
+			s.files = append(s.files, f.retain())
+		}
+		if seg.sealed && !seg.due() && seg.written == seg.size {
+			s.closed = append(s.closed, seg)
+		}
+		seg.dirty, seg.snapDirty = false, false
+	}
+	if l.epochsDirty {
+		s.epochs, s.doEpochs = l.epochs.Entries(), true
+	}
+	if l.receipts || closing {
+		s.receipts, s.doRecv = l.listReceipts(closing), true
+	}
+	s.doDir = l.dirDirty || len(s.snaps) > 0
+	l.epochsDirty, l.receipts, l.dirDirty, l.closing = false, false, false, nil
+	if l.written == l.end {
+		l.unflushed = env.Never
+	}
+	return s
+}
+
+// listReceipts are the receipts of the sealed segments; at a close of all.
+func (l *Log) listReceipts(closing bool) []receipt {
+	var all []receipt
+	for _, s := range l.segments {
+		if s.sealed || closing {
+			all = append(all, receipt{s.base, s.recvWall})
+		}
+	}
+	return all
+}
+
+// Run does the work. Jobs only.
+func (s *Sync) Run() {
+	s.err = s.run()
+	for i := range s.files {
+		s.files[i].close() //nolint:errcheck // it was synced, or the log fails
+	}
+	for _, f := range s.closing {
+		f.Close() //nolint:errcheck // read-only or synced
+	}
+	s.files, s.closing = nil, nil
+}
+
+func (s *Sync) run() error {
+	for i := range s.files {
+		for _, f := range s.files[i].all() {
+			if f == nil {
+				continue
+			}
+			if err := f.Sync(); err != nil {
+				return fmt.Errorf("sync %s: %w", s.dir, err)
+			}
+		}
+	}
+	for _, at := range s.snaps {
+		if err := syncFile(s.disk, join(s.dir, fileName(at, snapshotSuffix))); err != nil {
+			return fmt.Errorf("sync snapshot %d of %s: %w", at, s.dir, err)
+		}
+	}
+	if s.doEpochs {
+		if err := epochs.Write(s.disk, s.dir, s.epochs); err != nil {
+			return fmt.Errorf("write leader epochs of %s: %w", s.dir, err)
+		}
+	}
+	if s.doRecv {
+		if err := writeReceipts(s.disk, s.dir, s.receipts); err != nil {
+			return fmt.Errorf("write receipts of %s: %w", s.dir, err)
+		}
+	}
+	if s.doDir {
+		if err := s.disk.SyncDir(s.dir); err != nil {
+			return fmt.Errorf("sync directory %s: %w", s.dir, err)
+		}
+	}
+	return nil
+}
+
+// syncFile syncs a file that is not open. One that is gone was removed meanwhile, with all that it stood for.
+func syncFile(d env.Disk, path string) error {
+	f, err := d.Open(path, env.ReadWrite)
+	if errors.Is(err, env.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close() //nolint:errcheck // the first error counts
+		return err
+	}
+	return f.Close()
+}
+
+// Synced takes back a Sync that has run. An error is final: the log has failed, and no sync is tried again.
+func (l *Log) Synced(s *Sync) error {
+	if l.syncing != s {
+		invariant.Violated("log %s: a Sync given back that is not under way", l.id)
+	}
+	l.syncing = nil
+	if s.err != nil {
+		return l.fail(s.err)
+	}
+	if l.failure != nil {
+		return l.failure
+	}
+	l.recovery = max(l.recovery, s.end)
+	for _, seg := range s.closed {
+		if !seg.dead && !seg.due() && !seg.dirty && seg.files.log != nil {
+			l.cold.put(seg.base, &seg.files, &l.closing)
+		}
+	}
+	l.check()
+	return nil
+}
+
+// RecoveryMark is the recovery point for the store's checkpoint file.
+func (l *Log) RecoveryMark() Mark { return Mark{l.recovery, l.generation} }
+
+// Checkpointed notes that the store's checkpoint file says durably what RecoveryMark said. It ends what a truncation below an
+// earlier recovery point has left behind.
+func (l *Log) Checkpointed(m Mark) {
+	if t := &l.truncation; t.marked && !t.due && m.generation == l.generation {
+		t.marked, t.unmark = false, true
+	}
+}

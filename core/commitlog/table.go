@@ -1,0 +1,117 @@
+package commitlog
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"lignum/core/commitlog/producers"
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// searchBlock is how many entries of an index are read at once at the end of a binary search.
+const searchBlock = 64
+
+// indexAt reads an entry of the offset index.
+func indexAt(p []byte, base record.Offset) (last record.Offset, pos int64) {
+	return base + record.Offset(int32(binary.BigEndian.Uint32(p))), int64(int32(binary.BigEndian.Uint32(p[4:])))
+}
+
+// timeAt reads an entry of the time index.
+func timeAt(p []byte, base record.Offset) (t int64, last record.Offset) {
+	return int64(binary.BigEndian.Uint64(p)), base + record.Offset(int32(binary.BigEndian.Uint32(p[8:])))
+}
+
+// floor finds the last entry of an index file of so many bytes for which below holds; it holds for a prefix of the entries. The result
+// is nil if it holds for none.
+func floor(f env.File, bytes int64, entry int, below func(p []byte) bool) ([]byte, error) {
+	lo, hi := int64(0), bytes/int64(entry) // below holds in [0, lo), not from hi on
+	block := make([]byte, searchBlock*entry)
+	for hi-lo > searchBlock {
+		mid := lo + (hi-lo)/2
+		if err := readFull(f, block[:entry], mid*int64(entry)); err != nil {
+			return nil, err
+		}
+		if below(block[:entry]) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	from := max(lo-1, 0)
+	block = block[:0]
+	if n := int(hi-from) * entry; n > 0 {
+		block = make([]byte, n)
+		if err := readFull(f, block, from*int64(entry)); err != nil {
+			return nil, err
+		}
+	}
+	var found []byte
+	for ; len(block) > 0 && below(block[:entry]); block = block[entry:] {
+		found = block[:entry]
+	}
+	return found, nil
+}
+
+// floorPosition is where a search for the offset starts: at the last indexed batch that ends at or below it, or at 0.
+func floorPosition(f env.File, bytes int64, base, o record.Offset) (last record.Offset, pos int64, err error) {
+	p, err := floor(f, bytes, indexEntry, func(p []byte) bool {
+		last, _ := indexAt(p, base)
+		return last <= o
+	})
+	if err != nil || p == nil {
+		return base - 1, 0, err
+	}
+	last, pos = indexAt(p, base)
+	return last, pos, nil
+}
+
+// appendAborted writes an entry of the transaction index, version 0.
+func appendAborted(dst []byte, a producers.Aborted) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, 0)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Producer))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.First))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Last))
+	return binary.BigEndian.AppendUint64(dst, uint64(a.LastStable))
+}
+
+// abortedAt reads an entry of the transaction index.
+func abortedAt(p []byte) (producers.Aborted, error) {
+	if v := binary.BigEndian.Uint16(p); v != 0 {
+		return producers.Aborted{}, fmt.Errorf("%w: transaction index has version %d", ErrCorrupt, v)
+	}
+	return producers.Aborted{
+		Producer:   record.ProducerID(binary.BigEndian.Uint64(p[2:])),
+		First:      record.Offset(binary.BigEndian.Uint64(p[10:])),
+		Last:       record.Offset(binary.BigEndian.Uint64(p[18:])),
+		LastStable: record.Offset(binary.BigEndian.Uint64(p[26:])),
+	}, nil
+}
+
+// readTable reads a whole index file, as far as it has whole entries.
+func readTable(f env.File, entry int64) ([]byte, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	p := make([]byte, size/entry*entry)
+	return p, readFull(f, p, 0)
+}
+
+// txnsBelow is how long the transaction index is with the entries of transactions that ended below the offset.
+func txnsBelow(f env.File, o record.Offset) (int64, error) {
+	p, err := readTable(f, txnsEntry)
+	if err != nil {
+		return 0, err
+	}
+	for at := 0; at < len(p); at += txnsEntry {
+		a, err := abortedAt(p[at:])
+		if err != nil {
+			return 0, err
+		}
+		if a.Last >= o {
+			return int64(at), nil
+		}
+	}
+	return int64(len(p)), nil
+}

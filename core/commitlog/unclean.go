@@ -1,0 +1,226 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// loadUnclean takes the segments as an unclean stop has left them. Those that lie wholly below the recovery point are taken as they are; the
+// rest is read, verified, and cut at the first batch that is bad, and its indexes are built anew, for only complete segments
+// have theirs synced. A segment that ends exactly at the recovery point may have been completed behind the last sync, so it is read too.
+func (r *Recovery) loadUnclean(set Settings, point record.Offset) error {
+	logs := r.files.logs
+	if len(logs) == 0 {
+		return nil
+	}
+	first := 0
+	for first+1 < len(logs) && logs[first+1] < point {
+		if err := r.loadClosed(set, logs[first], logs[first+1]); err != nil {
+			return err
+		}
+		first++
+	}
+	if err := r.loadState(logs[first], point); err != nil {
+		return err
+	}
+	s := scan{Recovery: r, set: set, point: point, memory: make([]byte, min(scanBlock, r.longest(first)))}
+	return s.run(first)
+}
+
+// longest is the size of the largest log file from the i-th on, at least a header.
+func (r *Recovery) longest(i int) int64 {
+	n := int64(record.HeaderSize)
+	for _, base := range r.files.logs[i:] {
+		size, _ := r.files.size(base, logSuffix)
+		n = max(n, size)
+	}
+	return n
+}
+
+// loadState brings producers and epochs to where the reading starts. Snapshots above the recovery point may be from a history that was
+// truncated, or may not be whole: they go.
+func (r *Recovery) loadState(from, point record.Offset) error {
+	if err := r.dropSnapshots(func(at record.Offset) bool { return at > point }); err != nil {
+		return err
+	}
+	if len(r.epochs.Entries()) == 0 {
+		if err := r.files.eachBatch(0, from, r.fold); err != nil {
+			return err
+		}
+	}
+	if r.epochs.TruncateFromEnd(from) {
+		r.epochsDirty = true
+	}
+	return r.files.loadProducers(r.producers, min(point, from), from)
+}
+
+// scan reads segments one behind the other.
+type scan struct {
+	*Recovery
+	set    Settings
+	point  record.Offset // bad bytes below it are corruption
+	memory []byte
+	expect record.Offset // where the log goes on
+}
+
+func (s *scan) run(first int) error {
+	logs := s.files.logs
+	s.expect = logs[first]
+	for i := first; i < len(logs); i++ {
+		base, limit, last := logs[i], record.Offset(math.MaxInt64), i+1 == len(logs)
+		if !last {
+			limit = logs[i+1]
+		}
+		// A gap between segments is the lost end of the one before, unless it is from a time when all was flushed: then
+		// compaction has made it.
+		if base > s.expect && s.expect >= s.point && i > first {
+			return s.cut(i, fmt.Errorf("nothing between offsets %d and %d", s.expect, base))
+		}
+		bad, err := s.segment(base, limit, i > first, last)
+		if err != nil {
+			return err
+		}
+		if bad != nil && !errors.Is(bad, errBeyond) {
+			return s.cut(i+1, bad)
+		}
+	}
+	return nil
+}
+
+// segment reads one segment. bad says why it was cut, nil if it was not.
+func (s *scan) segment(base, limit record.Offset, snapshot, last bool) (bad, err error) {
+	if snapshot {
+		if err := writeFile(s.disk, s.dir, fileName(base, snapshotSuffix), s.producers.Snapshot()); err != nil {
+			return nil, fmt.Errorf("write snapshot %d: %w", base, err)
+		}
+	}
+	seg := s.Recovery.segment(base, base, 0)
+	seg.indexer = newIndexer(base, s.set.IndexIntervalBytes)
+	seg.snapDirty = snapshot
+	s.segments = append(s.segments, seg)
+	name := s.files.path(fileName(base, logSuffix))
+	if seg.files, err = s.openIndexed(base); err != nil {
+		return nil, err
+	}
+	size, err := seg.files.log.Size()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	sc := newScanner(seg.files.log, size, s.memory)
+	seg.next, bad, err = sc.scan(&seg.indexer, limit, func(b record.Batch) { s.visit(seg, b) })
+	s.memory = sc.memory
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s.expect = seg.next
+	if bad != nil && seg.next < s.point && !errors.Is(bad, errBeyond) {
+		return nil, fmt.Errorf("%w: %s at position %d, offset %d, flushed up to %d: %w", ErrCorrupt, name, sc.at, seg.next, s.point, bad)
+	}
+	seg.sealed = !last || bad != nil
+	if bad != nil {
+		s.CutBytes += size - sc.at
+		s.CutAt = fmt.Errorf("%s at position %d, offset %d: %w", name, sc.at, seg.next, bad)
+		if err := seg.files.log.Truncate(sc.at); err != nil {
+			return nil, fmt.Errorf("cut %s at %d: %w", name, sc.at, err)
+		}
+		seg.dirty = true
+	}
+	seg.dirty = seg.dirty || seg.next > s.point
+	return bad, s.finish(seg)
+}
+
+// visit notes what a batch means for epochs and producers.
+func (s *scan) visit(seg *segment, b record.Batch) {
+	s.fold(b)
+	if aborted, ok := s.producers.Apply(b, noTime); ok {
+		seg.txns.fresh = appendAborted(seg.txns.fresh, aborted)
+	}
+}
+
+// openIndexed opens the files of a segment whose indexes will be written anew.
+func (s *scan) openIndexed(base record.Offset) (fileSet, error) {
+	for _, suffix := range [...]string{indexSuffix, timesSuffix} {
+		if _, ok := s.files.size(base, suffix); ok {
+			continue
+		}
+		f, err := s.disk.Open(s.files.path(fileName(base, suffix)), env.Create)
+		if err != nil {
+			return fileSet{}, err
+		}
+		s.dirDirty = true
+		if err := f.Close(); err != nil {
+			return fileSet{}, err
+		}
+	}
+	return openSegment(s.disk, s.dir, base, env.ReadWrite)
+}
+
+// finish writes the indexes of a segment that was read and notes their sizes.
+func (s *scan) finish(seg *segment) error {
+	if seg.sealed {
+		seg.addTime()
+	}
+	if len(seg.txns.fresh) > 0 && seg.files.txns == nil {
+		f, err := s.disk.Open(s.files.path(fileName(seg.base, txnsSuffix)), env.Create)
+		if err != nil {
+			return err
+		}
+		seg.files.txns, s.dirDirty = f, true
+	}
+	f := &seg.files
+	for _, x := range [...]struct {
+		file  env.File
+		table *table
+	}{{f.index, &seg.index}, {f.times, &seg.times}, {f.txns, &seg.txns}} {
+		n := int64(len(x.table.fresh))
+		if x.file != nil {
+			if err := x.file.Truncate(0); err != nil {
+				return fmt.Errorf("rebuild index of segment %d: %w", seg.base, err)
+			}
+			if n > 0 {
+				if err := x.file.WriteAt(0, x.table.fresh); err != nil {
+					return fmt.Errorf("rebuild index of segment %d: %w", seg.base, err)
+				}
+			}
+		}
+		*x.table = table{size: n, written: n}
+	}
+	seg.taken, seg.written = seg.size, seg.size
+	s.date(seg)
+	return nil
+}
+
+// cut ends the log at s.expect: segments from the i-th on go, and a new one begins. Nothing is ever appended to a file that was cut.
+func (s *scan) cut(i int, why error) error {
+	if s.CutAt == nil {
+		s.CutAt = why
+	}
+	for _, base := range s.files.logs[i:] {
+		size, _ := s.files.size(base, logSuffix)
+		s.CutBytes += size
+		if err := s.dropSegment(base); err != nil {
+			return err
+		}
+	}
+	s.files.logs = s.files.logs[:i]
+	end := s.expect
+	if n := len(s.segments); n > 0 {
+		if seg := s.segments[n-1]; seg.base == end {
+			if err := seg.files.close(); err != nil {
+				return err
+			}
+			if err := s.dropSegment(seg.base); err != nil {
+				return err
+			}
+			s.segments = s.segments[:n-1]
+		} else if !seg.sealed {
+			seg.sealed = true
+			seg.addTime()
+		}
+	}
+	return s.begin(end)
+}

@@ -1,0 +1,291 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// writer is the end of a log on its write lane. Jobs of one lane run in order, so it needs no more than a plain struct; the loop
+// never looks into it.
+type writer struct {
+	disk    env.Disk
+	dir     string
+	base    record.Offset // of the segment whose files are open
+	files   fileSet
+	failure error // final: nothing is written after it
+}
+
+// Run does the work. Jobs only, in the order of TakeWrites.
+func (w *Writes) Run() {
+	if w.lane.failure == nil {
+		w.lane.failure = w.run()
+	}
+	w.err = w.lane.failure
+	for _, f := range w.closing {
+		f.Close() //nolint:errcheck // read-only or synced
+	}
+	w.closing = nil
+}
+
+func (w *Writes) run() error {
+	if err := w.truncate(); err != nil {
+		return err
+	}
+	for i := range w.parts {
+		p := &w.parts[i]
+		if err := w.write(p); err != nil {
+			return fmt.Errorf("write %s: %w", join(w.lane.dir, fileName(p.base, logSuffix)), err)
+		}
+	}
+	if w.rebuild == nil {
+		return nil
+	}
+	files, err := list(w.lane.disk, w.lane.dir)
+	if err == nil {
+		err = files.loadProducers(w.rebuild, w.asOf, w.asOf)
+	}
+	if err != nil {
+		return fmt.Errorf("rebuild producers of %s: %w", w.lane.dir, err)
+	}
+	w.rebuilt = true
+	return nil
+}
+
+// truncate renames away the files of segments that are no longer part of the log, and the snapshots beyond a truncation, and makes
+// that durable before anything is written behind it.
+func (w *Writes) truncate() error {
+	lane := w.lane
+	if w.cut.unmark {
+		if err := removeFile(lane.disk, join(lane.dir, truncationFile)); err != nil {
+			return fmt.Errorf("remove the mark of a truncation: %w", err)
+		}
+	}
+	if w.cut.mark {
+		if err := writeTruncation(lane.disk, lane.dir, w.cut.to); err != nil {
+			return fmt.Errorf("mark a truncation to %d: %w", w.cut.to, err)
+		}
+	}
+	for _, base := range w.removes {
+		if err := w.remove(base); err != nil {
+			return fmt.Errorf("remove segment %d of %s: %w", base, lane.dir, err)
+		}
+	}
+	if !w.cut.due {
+		return nil
+	}
+	if err := w.removeSnapshots(); err != nil {
+		return fmt.Errorf("remove snapshots of %s beyond %d: %w", lane.dir, w.cut.to, err)
+	}
+	if err := lane.disk.SyncDir(lane.dir); err != nil {
+		return fmt.Errorf("truncate %s: %w", lane.dir, err)
+	}
+	return nil
+}
+
+// remove renames the files of one segment away.
+func (w *Writes) remove(base record.Offset) error {
+	if w.lane.base == base {
+		if err := w.lane.files.close(); err != nil {
+			return err
+		}
+	}
+	for _, suffix := range segmentSuffixes {
+		if err := w.rename(fileName(base, suffix)); err != nil {
+			return err
+		}
+	}
+	return w.rename(fileName(base, snapshotSuffix))
+}
+
+// rename gives a file that may be there a name that says it is on its way out.
+func (w *Writes) rename(name string) error {
+	gone := name + deletedSuffix
+	err := w.lane.disk.Rename(join(w.lane.dir, name), join(w.lane.dir, gone))
+	if errors.Is(err, env.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		w.removed = append(w.removed, gone)
+	}
+	return err
+}
+
+// removeSnapshots renames away the snapshots of what was truncated.
+func (w *Writes) removeSnapshots() error {
+	entries, err := w.lane.disk.ReadDir(w.lane.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if at, suffix, ok := parseName(e.Name); !ok || suffix != snapshotSuffix || at <= w.cut.to {
+			continue
+		}
+		if err := w.rename(e.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write does one segment's part.
+func (w *Writes) write(p *part) error {
+	lane := w.lane
+	if err := lane.open(p); err != nil {
+		return err
+	}
+	if p.create && p.hasSnap {
+		if err := writeFile(lane.disk, lane.dir, fileName(p.base, snapshotSuffix), w.bytes(p.snap)); err != nil {
+			return err
+		}
+	}
+	if data := w.batches[p.batches.lo:p.batches.hi]; len(data) > 0 {
+		if err := lane.files.log.WriteAt(p.at, data...); err != nil {
+			return err
+		}
+	}
+	if err := w.patchFile(lane.files.index, p.index); err != nil {
+		return err
+	}
+	if err := w.patchFile(lane.files.times, p.times); err != nil {
+		return err
+	}
+	if p.txns.hi > p.txns.lo {
+		if err := lane.openTxns(p); err != nil {
+			return err
+		}
+		if err := w.patchFile(lane.files.txns, p.txns); err != nil {
+			return err
+		}
+	}
+	if !p.settle {
+		return nil
+	}
+	var err error
+	p.settled, err = settle(lane.files, p)
+	return err
+}
+
+func (w *Writes) patchFile(f env.File, p patch) error {
+	if p.hi == p.lo {
+		return nil
+	}
+	return f.WriteAt(p.at, w.bytes(p.span))
+}
+
+// open makes the part's segment the one whose files are open. The loop gets handles of its own, if it may lack them.
+func (lane *writer) open(p *part) error {
+	if lane.files.log != nil && lane.base == p.base && !p.create {
+		return nil
+	}
+	if err := lane.files.close(); err != nil {
+		return err
+	}
+	mode := env.ReadWrite
+	if p.create {
+		mode = env.CreateNew
+	}
+	files, err := openSegment(lane.disk, lane.dir, p.base, mode)
+	if err != nil {
+		return err
+	}
+	lane.base, lane.files = p.base, files
+	p.opened = files.retain()
+	return nil
+}
+
+// openTxns makes sure that the transaction index is open; it exists only once there is something in it.
+func (lane *writer) openTxns(p *part) error {
+	if lane.files.txns != nil {
+		return nil
+	}
+	f, err := lane.disk.Open(join(lane.dir, fileName(p.base, txnsSuffix)), env.Create)
+	if err != nil {
+		return err
+	}
+	lane.files.txns = f
+	if err := p.opened.close(); err != nil {
+		return err
+	}
+	p.opened = lane.files.retain()
+	return nil
+}
+
+// openSegment opens the files of a segment, the transaction index only if it exists.
+func openSegment(d env.Disk, dir string, base record.Offset, mode env.Mode) (f fileSet, err error) {
+	open := func(suffix string) env.File {
+		if err != nil {
+			return nil
+		}
+		var file env.File
+		if file, err = d.Open(join(dir, fileName(base, suffix)), mode); err != nil {
+			return nil
+		}
+		return file
+	}
+	f.log, f.index, f.times = open(logSuffix), open(indexSuffix), open(timesSuffix)
+	if mode != env.CreateNew {
+		if f.txns = open(txnsSuffix); errors.Is(err, env.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		f.close() //nolint:errcheck // the first error counts
+		return fileSet{}, fmt.Errorf("open segment %d: %w", base, err)
+	}
+	return f, nil
+}
+
+// settle cuts the file at the first batch that reaches p.next, builds the indexes of what is left, and makes that durable.
+func settle(f fileSet, p *part) (settled, error) {
+	size, err := f.log.Size()
+	if err != nil {
+		return settled{}, err
+	}
+	x := newIndexer(p.base, p.interval)
+	err = walkFile(f.log, 0, size, func(h header, _ int64) (bool, error) {
+		if h.NextOffset() > p.next {
+			return false, nil
+		}
+		x.add(h.LastOffset(), h.MaxTimestamp(), int64(h.size()))
+		return true, nil
+	})
+	if err != nil {
+		return settled{}, err
+	}
+	x.addTime()
+	if err := cutFile(f.log, size, x.size, nil); err != nil {
+		return settled{}, fmt.Errorf("cut at %d: %w", x.size, err)
+	}
+	out := settled{size: x.size, index: x.index.size, times: x.times.size, maxTime: x.maxTime, maxLast: x.maxLast}
+	if err := cutFile(f.index, -1, x.index.at(), x.index.fresh); err != nil {
+		return settled{}, err
+	}
+	if err := cutFile(f.times, -1, x.times.at(), x.times.fresh); err != nil {
+		return settled{}, err
+	}
+	if f.txns != nil {
+		if out.txns, err = txnsBelow(f.txns, p.next); err == nil {
+			err = cutFile(f.txns, -1, out.txns, nil)
+		}
+	}
+	return out, err
+}
+
+// cutFile sets the size of a file, appends to it, and syncs it. A file that has the size already is left alone; a size of -1 is not known.
+func cutFile(f env.File, size, at int64, fresh []byte) error {
+	if size == at && len(fresh) == 0 {
+		return nil
+	}
+	if err := f.Truncate(at); err != nil {
+		return err
+	}
+	if len(fresh) > 0 {
+		if err := f.WriteAt(at, fresh); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}

@@ -1,0 +1,146 @@
+// Package controller decides what the cluster shall be: topics, placement, settings, leaders, ids.
+//
+// A decision is a function of the image, the request, the controller's own settings and chance; it changes nothing. It yields
+// the records that make it so, and an answer for each item of the request. All records of one decision are one entry of
+// the metadata log: they happen together or not at all.
+//
+// Two decisions must not be made from the same image, or both would create the same topic and give the same ids away. So they
+// go through Decisions: each is made when everything before it has been applied.
+package controller
+
+import (
+	"errors"
+
+	"lignum/core/config"
+	"lignum/core/env"
+	"lignum/core/metadata"
+	"lignum/core/record"
+	"lignum/core/wire"
+)
+
+// Controller makes decisions. Its methods change none of its fields.
+type Controller struct {
+	Image *metadata.Image
+	Rand  env.Rand
+	Settings
+}
+
+// Settings are what the controller's own configuration says.
+type Settings struct {
+	NumPartitions            int32
+	DefaultReplicationFactor int16
+	DeleteTopicEnable        bool
+	// Static are the settings of this node's configuration file, for defaults of topics.
+	Static config.Overrides
+	// Node is this node.
+	Node record.NodeID
+}
+
+// SettingsOf takes from a broker's configuration what the controller needs.
+func SettingsOf(b *config.Broker) Settings {
+	return Settings{
+		NumPartitions: b.NumPartitions, DefaultReplicationFactor: b.DefaultReplicationFactor,
+		DeleteTopicEnable: b.DeleteTopicEnable, Static: b.Static, Node: record.NodeID(b.NodeID),
+	}
+}
+
+// Refusal says why an item of a request is refused; its zero value is that it is not.
+type Refusal struct {
+	Code    wire.ErrorCode
+	Message string // for people; "" lets the code speak
+}
+
+// Refused reports whether there is a refusal.
+func (r Refusal) Refused() bool { return r.Code != wire.None }
+
+func refuse(code wire.ErrorCode, message string) Refusal {
+	return Refusal{Code: code, Message: message}
+}
+
+// maxPartitionsPerRequest bounds the records of one entry.
+const maxPartitionsPerRequest = 10_000
+
+const tooManyPartitions = "the request asks for more than 10000 partitions at once; split it"
+
+// defaults are the settings below a topic's own, as this node sees them.
+func (c *Controller) defaults() config.Defaults { return c.Image.Defaults(c.Node, c.Static) }
+
+// topicSettings are a topic's effective settings, as this node sees them.
+func (c *Controller) topicSettings(t *metadata.Topic) config.Topic {
+	return config.NewTopic(t.Config, c.defaults())
+}
+
+// ErrBusy: too many decisions are waiting.
+var ErrBusy = errors.New("too many requests to the controller are waiting")
+
+// maxWaiting bounds the decisions that wait.
+const maxWaiting = 10_000
+
+// Decision looks at the image and yields records, and a function that is called once they are applied, or with the reason why
+// it is not known whether they will be.
+type Decision func() (records []metadata.Record, done func(error))
+
+// Decisions makes decisions one after another. It is owned by the loop.
+//
+// Invariant: while the records of a decision are on their way no other is made.
+type Decisions struct {
+	// Propose writes records to the metadata log and calls done once they are applied here, or with an error.
+	propose func(records []metadata.Record, done func(error))
+	waiting []Decision
+	head    int // waiting[:head] are made
+	busy    bool
+}
+
+// NewDecisions returns a queue in front of propose.
+func NewDecisions(propose func(records []metadata.Record, done func(error))) *Decisions {
+	return &Decisions{propose: propose}
+}
+
+// Decide makes the decision once all earlier ones are done, perhaps at once. If too many wait, refused is called instead, with ErrBusy.
+func (q *Decisions) Decide(d Decision, refused func(error)) {
+	if len(q.waiting)-q.head >= maxWaiting {
+		refused(ErrBusy)
+		return
+	}
+	q.waiting = append(q.waiting, d)
+	q.run()
+}
+
+// Waiting is the number of decisions that are not made yet.
+func (q *Decisions) Waiting() int { return len(q.waiting) - q.head }
+
+// run makes decisions until one has to wait for its records. It does not nest: a proposal that is done at once just lets the loop
+// go on, so that many of them need no deep stack.
+func (q *Decisions) run() {
+	if q.busy {
+		return
+	}
+	for q.head < len(q.waiting) && !q.busy {
+		d := q.waiting[q.head]
+		q.waiting[q.head] = nil
+		q.head++
+		q.busy = true
+		q.make(d)
+	}
+	if q.head == len(q.waiting) {
+		q.waiting, q.head = q.waiting[:0], 0
+	}
+}
+
+func (q *Decisions) make(d Decision) {
+	records, done := d()
+	if len(records) == 0 {
+		q.busy = false
+		done(nil)
+		return
+	}
+	atOnce := true
+	q.propose(records, func(err error) {
+		q.busy = false
+		done(err)
+		if !atOnce {
+			q.run()
+		}
+	})
+	atOnce = false
+}

@@ -1,0 +1,521 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"lignum/core/config"
+	"lignum/core/metadata"
+	"lignum/core/record"
+	"lignum/core/wire"
+)
+
+// dice is a source of bits that a test can repeat.
+type dice struct{ state uint64 }
+
+func (d *dice) Uint64() uint64 {
+	d.state += 0x9e3779b97f4a7c15
+	z := d.state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// cluster is a controller whose decisions are applied at once.
+type cluster struct {
+	Controller
+	entries int
+}
+
+// newCluster registers brokers 1 to n; racks may name their racks.
+func newCluster(n int, racks ...string) *cluster {
+	c := &cluster{Controller: Controller{
+		Image: metadata.New(), Rand: &dice{}, Settings: Settings{NumPartitions: 1, DefaultReplicationFactor: 1, DeleteTopicEnable: true, Node: 1},
+	}}
+	for i := range n {
+		r := RegisterBroker{ID: record.NodeID(i + 1), Incarnation: metadata.UUID{byte(i + 1)}, Directories: []metadata.UUID{{9, byte(i)}}}
+		if len(racks) > 0 {
+			r.Rack = racks[i%len(racks)]
+		}
+		records, _ := c.RegisterBroker(r)
+		c.apply(records)
+	}
+	return c
+}
+
+func (c *cluster) apply(records []metadata.Record) {
+	decoded, err := metadata.DecodeRecords(metadata.AppendRecords(nil, records))
+	if err != nil {
+		panic(err)
+	}
+	c.Image.Apply(metadata.Position{Offset: record.Offset(c.entries), Epoch: 1}, decoded)
+	c.entries++
+}
+
+// create makes topics and returns the refusals by name, "ok" for none.
+func (c *cluster) create(topics ...NewTopic) map[string]string {
+	records, answers := c.CreateTopics(CreateTopics{Topics: topics})
+	c.apply(records)
+	said := map[string]string{}
+	for _, a := range answers {
+		said[a.Name] = a.Refusal.text()
+	}
+	return said
+}
+
+func (r Refusal) text() string {
+	if !r.Refused() {
+		return "ok"
+	}
+	return strings.TrimSpace(r.Code.String() + " " + r.Message)
+}
+
+func (c *cluster) change(t *testing.T, r ChangeBroker) {
+	t.Helper()
+	r.Epoch = c.Image.Broker(r.ID).Epoch
+	records, refusal := c.ChangeBroker(r)
+	if refusal.Refused() {
+		t.Fatal(refusal.text())
+	}
+	c.apply(records)
+}
+
+func auto(name string) NewTopic { return NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1} }
+
+func TestCreateTopics(t *testing.T) {
+	t.Parallel()
+	byHand := func(replicas ...[]record.NodeID) NewTopic {
+		n := auto("t")
+		for i, r := range replicas {
+			n.Assignments = append(n.Assignments, Assignment{Partition: int32(i), Replicas: r})
+		}
+		return n
+	}
+	with := func(n NewTopic, f func(*NewTopic)) NewTopic { f(&n); return n }
+	for _, c := range []struct {
+		topic NewTopic
+		want  string // part of the answer
+	}{
+		{auto("t"), "ok"},
+		{NewTopic{Name: "t", Partitions: 3, ReplicationFactor: 2}, "ok"},
+		{NewTopic{Name: "t", Partitions: 3, ReplicationFactor: 4}, "INVALID_REPLICATION_FACTOR cannot place 4 replica(s) of each partition: only 3"},
+		{NewTopic{Name: "t", Partitions: 0, ReplicationFactor: 1}, "INVALID_PARTITIONS"},
+		{NewTopic{Name: "t", Partitions: -2, ReplicationFactor: 1}, "INVALID_PARTITIONS"},
+		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 0}, "INVALID_REPLICATION_FACTOR"},
+		{NewTopic{Name: "t", Partitions: 10_001, ReplicationFactor: 1}, "POLICY_VIOLATION"},
+		{auto(""), "INVALID_TOPIC_EXCEPTION topic name is empty"},
+		{auto(".."), "INVALID_TOPIC_EXCEPTION"},
+		{auto("a b"), "INVALID_TOPIC_EXCEPTION topic name \"a b\" has a character"},
+		{auto(strings.Repeat("x", 250)), "INVALID_TOPIC_EXCEPTION"},
+		{auto(strings.Repeat("x", 249)), "ok"},
+		{auto("old"), "TOPIC_ALREADY_EXISTS"},
+		{auto("o_l.d"), "INVALID_TOPIC_EXCEPTION topic 'o_l.d' differs from the topic 'o.l_d'"},
+		{auto("__cluster_metadata"), "TOPIC_AUTHORIZATION_FAILED"},
+		{byHand([]record.NodeID{2, 1}, []record.NodeID{3, 2}), "ok"},
+		{byHand([]record.NodeID{2, 1}, []record.NodeID{3}), "INVALID_REPLICA_ASSIGNMENT partition 1 is assigned 1"},
+		{byHand([]record.NodeID{2, 2}), "INVALID_REPLICA_ASSIGNMENT partition 0 is assigned to broker 2 more than once"},
+		{byHand([]record.NodeID{2, 7}), "INVALID_REPLICA_ASSIGNMENT partition 0 is assigned to broker 7"},
+		{byHand([]record.NodeID{}), "INVALID_REPLICA_ASSIGNMENT no replica"},
+		{with(byHand([]record.NodeID{1}), func(n *NewTopic) { n.Assignments[0].Partition = 1 }), "INVALID_REPLICA_ASSIGNMENT partitions"},
+		{with(byHand([]record.NodeID{1}), func(n *NewTopic) { n.ReplicationFactor = 1 }), "INVALID_REQUEST"},
+		{with(byHand([]record.NodeID{1}), func(n *NewTopic) { n.Partitions = 1 }), "INVALID_REQUEST"},
+		{with(auto("t"), func(n *NewTopic) { n.Configs = []ConfigValue{{Key: "retention.ms", Value: "5"}} }), "ok"},
+		{with(auto("t"), func(n *NewTopic) { n.Configs = []ConfigValue{{Key: "retention.ms", Null: true}} }), "INVALID_CONFIG key retention.ms has no value"},
+		{with(auto("t"), func(n *NewTopic) { n.Configs = []ConfigValue{{Key: "retention.sm", Value: "5"}} }), "INVALID_CONFIG unknown key retention.sm: did you mean retention.ms?"},
+	} {
+		cl := newCluster(3)
+		cl.create(auto("old"), auto("o.l_d"))
+		if got := cl.create(c.topic)[c.topic.Name]; !strings.HasPrefix(got, c.want) {
+			t.Errorf("%v: %s, want %s", c.topic, got, c.want)
+		} else if got == "ok" && cl.Image.Topic(c.topic.Name) == nil {
+			t.Errorf("%v was not made", c.topic)
+		}
+	}
+}
+
+func TestCreateTopicsTogether(t *testing.T) {
+	t.Parallel()
+	c := newCluster(1)
+	said := c.create(auto("a"), auto("b"), auto("a"), auto("x.y"), auto("x_y"), auto("c"))
+	for name, want := range map[string]string{"a": "INVALID_REQUEST", "b": "ok", "x.y": "ok", "x_y": "INVALID_TOPIC", "c": "ok"} {
+		if !strings.HasPrefix(said[name], want) {
+			t.Errorf("%s: %s, want %s", name, said[name], want)
+		}
+	}
+	records, answers := c.CreateTopics(CreateTopics{ValidateOnly: true, Topics: []NewTopic{
+		{Name: "v", Partitions: 2, ReplicationFactor: 1, Configs: []ConfigValue{{Key: "segment.bytes", Value: " 99 "}}},
+	}})
+	if len(records) != 0 || answers[0].Refused() || answers[0].Partitions != 2 || answers[0].ReplicationFactor != 1 ||
+		!slices.Equal(answers[0].Config, config.Overrides{{Key: "segment.bytes", Value: "99"}}) {
+		t.Errorf("%v, %+v", records, answers)
+	}
+	records, answers = c.CreateTopics(CreateTopics{Topics: []NewTopic{{Name: "p", Partitions: 9_999, ReplicationFactor: 1}, {Name: "q", Partitions: 2, ReplicationFactor: 1}, auto("r")}})
+	if answers[0].Refused() || answers[1].Code != wire.PolicyViolation || answers[2].Refused() || len(records) != 1+9_999+2 {
+		t.Errorf("%d records, %+v", len(records), answers)
+	}
+}
+
+func TestDeleteTopics(t *testing.T) {
+	t.Parallel()
+	c := newCluster(1)
+	c.create(auto("a"), auto("b"), auto("c"))
+	b := c.Image.Topic("b").ID
+	records, answers := c.DeleteTopics([]NamedTopic{
+		{Name: "a", ByName: true}, {ID: b}, {Name: "b", ByName: true}, {Name: "nope", ByName: true}, {ID: record.TopicID{1}},
+		{}, {Name: "c", ByName: true, ID: b},
+		{Name: "c", ByName: true}, {Name: "c", ByName: true},
+	})
+	want := []wire.ErrorCode{wire.None, wire.None, wire.InvalidRequest, wire.UnknownTopicOrPartition, wire.UnknownTopicID,
+		wire.InvalidRequest, wire.InvalidRequest, wire.InvalidRequest, wire.InvalidRequest}
+	for i, a := range answers {
+		if a.Code != want[i] {
+			t.Errorf("item %d: %s, want %s", i, a.Code, want[i])
+		}
+	}
+	if answers[1].Name != "b" || answers[0].ID.IsZero() {
+		t.Errorf("%+v", answers[:2])
+	}
+	c.apply(records)
+	if got := c.Image.Topics(); len(got) != 1 || got[0].Name != "c" {
+		t.Errorf("%d topics left", len(got))
+	}
+	c.DeleteTopicEnable = false
+	if _, answers := c.DeleteTopics([]NamedTopic{{Name: "c", ByName: true}}); answers[0].Code != wire.TopicDeletionDisabled {
+		t.Errorf("%+v", answers)
+	}
+}
+
+func TestCreatePartitions(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		grow GrowTopic
+		want string
+	}{
+		{GrowTopic{Name: "t", Count: 5}, "ok"},
+		{GrowTopic{Name: "t", Count: 2}, "INVALID_PARTITIONS topic t already has 2"},
+		{GrowTopic{Name: "t", Count: 1}, "INVALID_PARTITIONS topic t has 2 partition(s), and 1 would not be more"},
+		{GrowTopic{Name: "t", Count: -1}, "INVALID_PARTITIONS"},
+		{GrowTopic{Name: "u", Count: 5}, "UNKNOWN_TOPIC_OR_PARTITION"},
+		{GrowTopic{Name: "t", Count: 20_000}, "POLICY_VIOLATION"},
+		{GrowTopic{Name: "t", Count: 3, Assignments: [][]record.NodeID{{3, 1}}}, "ok"},
+		{GrowTopic{Name: "t", Count: 3, Assignments: [][]record.NodeID{{3}}}, "INVALID_REPLICA_ASSIGNMENT"},
+		{GrowTopic{Name: "t", Count: 3, Assigned: true}, "INVALID_REPLICA_ASSIGNMENT 1 partition(s) are to be added, but 0"},
+	} {
+		cl := newCluster(3)
+		cl.create(NewTopic{Name: "t", Partitions: 2, ReplicationFactor: 2})
+		records, answers := cl.CreatePartitions([]GrowTopic{c.grow}, false)
+		cl.apply(records)
+		if got := answers[0].Refusal.text(); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%v: %s, want %s", c.grow, got, c.want)
+		} else if got == "ok" && len(cl.Image.Topic("t").Partitions) != int(c.grow.Count) {
+			t.Errorf("%v: %d partitions", c.grow, len(cl.Image.Topic("t").Partitions))
+		}
+	}
+}
+
+func TestAlterConfigs(t *testing.T) {
+	t.Parallel()
+	set := func(key, value string) []config.Alteration { return []config.Alteration{{Key: key, Value: value}} }
+	for _, c := range []struct {
+		request AlterConfigs
+		want    string
+	}{
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Changes: set("segment.ms", "7")}, "ok 1"},
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Changes: set("retention.ms", "5")}, "ok 0"},
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Changes: set("segment.ms", "7"), Replace: true}, "ok 2"},
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Replace: true}, "ok 1"},
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Changes: set("segment.ms", "soon")}, "INVALID_CONFIG"},
+		{AlterConfigs{Resource: Resource{TopicResource, "t"}, Changes: []config.Alteration{{Key: "a", Null: true}}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{TopicResource, "u"}, Changes: set("segment.ms", "7")}, "UNKNOWN_TOPIC_OR_PARTITION"},
+		{AlterConfigs{Resource: Resource{TopicResource, ""}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{TopicResource, "?"}}, "INVALID_TOPIC_EXCEPTION"},
+		{AlterConfigs{Resource: Resource{BrokerResource, ""}, Changes: set("message.max.bytes", "7")}, "ok 1"},
+		{AlterConfigs{Resource: Resource{BrokerResource, "1"}, Changes: set("message.max.bytes", "7")}, "ok 1"},
+		{AlterConfigs{Resource: Resource{BrokerResource, "1"}, Changes: set("num.partitions", "7")}, "INVALID_CONFIG"},
+		{AlterConfigs{Resource: Resource{BrokerResource, "2"}, Changes: set("message.max.bytes", "7")}, "BROKER_ID_NOT_REGISTERED"},
+		{AlterConfigs{Resource: Resource{BrokerResource, "one"}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{BrokerLoggerResource, "1"}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{3, "1"}}, "INVALID_REQUEST there is no type"},
+	} {
+		cl := newCluster(1)
+		cl.create(NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1, Configs: []ConfigValue{{Key: "retention.ms", Value: "5"}}})
+		records, answers := cl.AlterConfigs([]AlterConfigs{c.request}, false)
+		cl.apply(records)
+		got := answers[0].Refusal.text()
+		if got == "ok" {
+			got += fmt.Sprint(" ", len(records))
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%+v: %s, want %s", c.request, got, c.want)
+		}
+	}
+	cl := newCluster(1)
+	twice := AlterConfigs{Resource: Resource{BrokerResource, ""}, Changes: set("message.max.bytes", "7")}
+	if records, answers := cl.AlterConfigs([]AlterConfigs{twice, twice}, false); len(records) > 0 || !answers[1].Refused() {
+		t.Errorf("%v", answers)
+	}
+	if records, answers := cl.AlterConfigs([]AlterConfigs{twice}, true); len(records) > 0 || answers[0].Refused() {
+		t.Errorf("%v", answers)
+	}
+}
+
+// TestProducerIDsAreNeverGivenTwice is M8 over restarts of broker and controller.
+func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
+	t.Parallel()
+	c := newCluster(2)
+	next := record.ProducerID(0)
+	for i := range 5 {
+		id := record.NodeID(i%2 + 1)
+		records, block := c.AllocateProducerIDs(id, c.Image.Broker(id).Epoch)
+		if block.Refused() || block.First != next || block.Count != 1000 {
+			t.Fatalf("%+v, want first %d", block, next)
+		}
+		next += 1000
+		c.apply(records)
+		image, err := metadata.DecodeSnapshot(c.Image.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Image = image
+	}
+	if _, block := c.AllocateProducerIDs(1, 99); block.Code != wire.StaleBrokerEpoch {
+		t.Errorf("%+v", block)
+	}
+	if _, block := c.AllocateProducerIDs(7, 0); block.Code != wire.BrokerIDNotRegistered {
+		t.Errorf("%+v", block)
+	}
+}
+
+// TestRestartBeginsNewLeaderEpoch holds that no life of a broker goes on in the leader epoch of another (L2).
+func TestRestartBeginsNewLeaderEpoch(t *testing.T) {
+	t.Parallel()
+	c := newCluster(1)
+	c.create(NewTopic{Name: "t", Partitions: 2, ReplicationFactor: 1})
+	epoch := c.Image.Broker(1).Epoch
+	again := RegisterBroker{ID: 1, Incarnation: metadata.UUID{77}}
+	records, _ := c.RegisterBroker(again)
+	c.apply(records)
+	for i, p := range c.Image.Topic("t").Partitions {
+		if p.Leader != 1 || p.LeaderEpoch != 1 || p.Epoch != 1 || len(p.ISR) != 1 {
+			t.Errorf("partition %d: %+v", i, p)
+		}
+	}
+	if c.Image.Broker(1).Epoch <= epoch {
+		t.Errorf("broker epoch %d after %d", c.Image.Broker(1).Epoch, epoch)
+	}
+	if records, refusal := c.RegisterBroker(again); len(records) > 0 || refusal.Refused() {
+		t.Errorf("the same registration again: %v, %s", records, refusal.text())
+	}
+	again.Incarnation, again.OtherAlive = metadata.UUID{78}, true
+	if _, refusal := c.RegisterBroker(again); refusal.Code != wire.DuplicateBrokerRegistration {
+		t.Error(refusal.text())
+	}
+	again.OtherAlive, again.Fenced = false, true
+	records, _ = c.RegisterBroker(again)
+	c.apply(records)
+	if p := c.Image.Topic("t").Partitions[0]; p.Leader != metadata.NoNode || p.LeaderEpoch != 2 {
+		t.Errorf("fenced: %+v", p)
+	}
+	c.change(t, ChangeBroker{ID: 1})
+	if p := c.Image.Topic("t").Partitions[0]; p.Leader != 1 || p.LeaderEpoch != 3 {
+		t.Errorf("let in: %+v", p)
+	}
+}
+
+func TestFencingMovesLeaders(t *testing.T) {
+	t.Parallel()
+	c := newCluster(3)
+	c.create(NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignments: []Assignment{{0, []record.NodeID{1, 2, 3}}},
+		Configs: []ConfigValue{{Key: "min.insync.replicas", Value: "2"}}})
+	p := func() metadata.Partition { return c.Image.Topic("t").Partitions[0] }
+	for _, step := range []struct {
+		change    ChangeBroker
+		leader    record.NodeID
+		isr, elr  []record.NodeID
+		epochRise record.Epoch
+	}{
+		{ChangeBroker{ID: 1, Fenced: true}, 2, []record.NodeID{2, 3}, nil, 1},
+		{ChangeBroker{ID: 3, Fenced: true}, 2, []record.NodeID{2}, []record.NodeID{3}, 0},
+		{ChangeBroker{ID: 2, ShuttingDown: true}, metadata.NoNode, []record.NodeID{2}, []record.NodeID{3}, 1},
+		{ChangeBroker{ID: 1}, metadata.NoNode, []record.NodeID{2}, []record.NodeID{3}, 0},
+		{ChangeBroker{ID: 3}, 3, []record.NodeID{3}, []record.NodeID{2}, 1},
+		{ChangeBroker{ID: 2}, 3, []record.NodeID{3}, []record.NodeID{2}, 0},
+	} {
+		before := p()
+		c.change(t, step.change)
+		got := p()
+		if got.Leader != step.leader || !slices.Equal(got.ISR, step.isr) || !slices.Equal(got.ELR, step.elr) ||
+			got.LeaderEpoch-before.LeaderEpoch != step.epochRise {
+			t.Fatalf("after %+v: %+v", step.change, got)
+		}
+	}
+	if _, refusal := c.ChangeBroker(ChangeBroker{ID: 3, Epoch: 99}); refusal.Code != wire.StaleBrokerEpoch {
+		t.Error(refusal.text())
+	}
+}
+
+func TestDecisionsWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	var pending []func(error)
+	q := NewDecisions(func(_ []metadata.Record, done func(error)) { pending = append(pending, done) })
+	var story []string
+	decide := func(name string, records int) {
+		q.Decide(func() ([]metadata.Record, func(error)) {
+			story = append(story, "decide "+name)
+			return make([]metadata.Record, records), func(err error) { story = append(story, fmt.Sprint("done ", name, " ", err)) }
+		}, func(err error) { t.Error(err) })
+	}
+	decide("a", 1)
+	decide("b", 0)
+	decide("c", 1)
+	if len(pending) != 1 || q.Waiting() != 2 {
+		t.Fatalf("%d proposals, %d waiting", len(pending), q.Waiting())
+	}
+	pending[0](nil)
+	pending[1](errors.New("lost"))
+	want := "decide a, done a <nil>, decide b, done b <nil>, decide c, done c lost"
+	if got := strings.Join(story, ", "); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	decide("d", 1)
+	for range maxWaiting {
+		decide("e", 0)
+	}
+	busy := 0
+	q.Decide(func() ([]metadata.Record, func(error)) { t.Error("decided"); return nil, func(error) {} }, func(err error) { busy++ })
+	if busy != 1 {
+		t.Error("the queue has no end")
+	}
+	pending[2](nil)
+	if q.Waiting() != 0 {
+		t.Errorf("%d waiting", q.Waiting())
+	}
+}
+
+// TestPlacement checks what place promises, on clusters of any shape.
+func TestPlacement(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		racks := rapid.IntRange(1, 4).Draw(t, "racks")
+		perRack := rapid.IntRange(1, 4).Draw(t, "brokers of a rack")
+		names := []string{"a", "b", "c", "d"}[:racks]
+		n := racks * perRack
+		c := newCluster(n, names...)
+		c.Rand = &dice{rapid.Uint64().Draw(t, "seed")}
+		fenced := rapid.IntRange(0, n-1).Draw(t, "fenced")
+		for i := range fenced {
+			records, _ := c.ChangeBroker(ChangeBroker{ID: record.NodeID(i + 1), Epoch: c.Image.Broker(record.NodeID(i + 1)).Epoch, Fenced: true})
+			c.apply(records)
+		}
+		factor := rapid.IntRange(1, n).Draw(t, "factor")
+		rounds := rapid.IntRange(1, 5).Draw(t, "rounds")
+		partitions, refusal := c.place(placement{count: n * rounds, replicas: factor})
+		if refusal.Refused() {
+			t.Fatal(refusal.text())
+		}
+		leads := map[record.NodeID]int{}
+		for i, p := range partitions {
+			in := map[string]bool{}
+			for k, id := range p.Replicas {
+				if slices.Contains(p.Replicas[:k], id) {
+					t.Fatalf("partition %d twice on %d: %v", i, id, p.Replicas)
+				}
+				in[c.Image.Broker(id).Rack] = true
+				if c.Image.Active(id) != slices.Contains(p.ISR, id) {
+					t.Fatalf("partition %d: %+v", i, p)
+				}
+			}
+			if len(p.Replicas) != factor || p.Leader != p.Replicas[0] || len(p.ISR) < min(factor, n-fenced) {
+				t.Fatalf("partition %d: %+v", i, p)
+			}
+			if fenced == 0 && len(in) != min(factor, racks) {
+				t.Fatalf("partition %d with replicas %v stands in %d racks", i, p.Replicas, len(in))
+			}
+			leads[p.Leader]++
+		}
+		for _, b := range c.Image.Brokers() {
+			if fenced == 0 && leads[b.ID] != rounds {
+				t.Fatalf("broker %d leads %d of %d partitions: %v", b.ID, leads[b.ID], len(partitions), leads)
+			}
+		}
+	})
+}
+
+// TestEveryDecisionApplies makes random decisions and applies their records: none is impossible, and the sets keep their order (I4, I5).
+func TestEveryDecisionApplies(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := newCluster(4, "a", "b")
+		c.Rand = &dice{rapid.Uint64().Draw(t, "seed")}
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			c.apply(c.randomDecision(t))
+			for _, topic := range c.Image.Topics() {
+				for i := range topic.Partitions {
+					checkSets(t, c.Image, topic, &topic.Partitions[i])
+				}
+			}
+		}
+	})
+}
+
+func (c *cluster) randomDecision(t *rapid.T) []metadata.Record {
+	name := rapid.SampledFrom([]string{"a", "b.c", "b_c", "d"}).Draw(t, "topic")
+	id := record.NodeID(rapid.IntRange(1, 4).Draw(t, "broker"))
+	n := rapid.IntRange(1, 4).Draw(t, "n")
+	yes := rapid.Bool().Draw(t, "yes")
+	var records []metadata.Record
+	switch rapid.IntRange(0, 6).Draw(t, "what") {
+	case 0, 1:
+		records, _ = c.CreateTopics(CreateTopics{Topics: []NewTopic{{Name: name, Partitions: int32(n), ReplicationFactor: int16(id),
+			Configs: []ConfigValue{{Key: "min.insync.replicas", Value: fmt.Sprint(n)}, {Key: "unclean.leader.election.enable", Value: fmt.Sprint(yes)}}}}})
+	case 2:
+		records, _ = c.DeleteTopics([]NamedTopic{{Name: name, ByName: true}})
+	case 3:
+		records, _ = c.CreatePartitions([]GrowTopic{{Name: name, Count: int32(n)}}, false)
+	case 4:
+		records, _ = c.AlterConfigs([]AlterConfigs{{Resource: Resource{TopicResource, name}, Replace: yes}}, false)
+	case 5:
+		records, _ = c.ChangeBroker(ChangeBroker{ID: id, Epoch: c.Image.Broker(id).Epoch, Fenced: yes, ShuttingDown: n == 1})
+	default:
+		incarnation := metadata.UUID{byte(n), byte(c.entries), byte(c.entries >> 8)}
+		records, _ = c.RegisterBroker(RegisterBroker{ID: id, Incarnation: incarnation, Fenced: yes, Unclean: n == 1, Rack: "a"})
+	}
+	return records
+}
+
+func checkSets(t *rapid.T, m *metadata.Image, topic *metadata.Topic, p *metadata.Partition) {
+	if p.Leader != metadata.NoNode && (!slices.Contains(p.ISR, p.Leader) || !m.Active(p.Leader)) {
+		t.Fatalf("%s: leader %d is not active and in sync: %+v", topic.Name, p.Leader, p)
+	}
+	if len(p.ISR) == 0 {
+		t.Fatalf("%s: nobody is in sync: %+v", topic.Name, p)
+	}
+	for _, id := range p.ISR {
+		if !slices.Contains(p.Replicas, id) || slices.Contains(p.ELR, id) || len(p.ISR) > 1 && !m.Active(id) {
+			t.Fatalf("%s: replica %d in sync: %+v", topic.Name, id, p)
+		}
+	}
+	for _, id := range p.ELR {
+		if !slices.Contains(p.Replicas, id) {
+			t.Fatalf("%s: stranger %d is eligible: %+v", topic.Name, id, p)
+		}
+	}
+}
+
+func TestTopicIDs(t *testing.T) {
+	t.Parallel()
+	c := newCluster(1)
+	seen := map[record.TopicID]bool{}
+	for range 2000 {
+		id := c.newTopicID()
+		if seen[id] || id.IsZero() || id.String()[0] == '-' {
+			t.Fatalf("id %s", id)
+		}
+		seen[id] = true
+	}
+}

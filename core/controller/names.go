@@ -1,0 +1,54 @@
+package controller
+
+import (
+	"errors"
+	"fmt"
+)
+
+// maxTopicName leaves room for "-<partition>.<id>-delete" within the 255 bytes of a file name.
+const maxTopicName = 249
+
+// MetadataTopic is the name under which the metadata log is known; no topic may have it.
+const MetadataTopic = "__cluster_metadata"
+
+// ValidTopicName returns what is wrong with a topic's name, nil if nothing.
+func ValidTopicName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("topic name is empty")
+	case name == "." || name == "..":
+		return fmt.Errorf("topic name %q stands for a directory", name)
+	case len(name) > maxTopicName:
+		return fmt.Errorf("topic name %.20q... has %d characters, at most %d are allowed", name, len(name), maxTopicName)
+	}
+	for i := range len(name) {
+		if !nameByte(name[i]) {
+			return fmt.Errorf("topic name %q has a character that is not an ASCII letter or digit, '.', '_' or '-'", name)
+		}
+	}
+	return nil
+}
+
+func nameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
+}
+
+// collide reports whether two different names become the same one where '.' is written as '_', as in names of metrics.
+func collide(a, b string) bool {
+	if len(a) != len(b) || a == b {
+		return false
+	}
+	for i := range len(a) {
+		if unified(a[i]) != unified(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func unified(c byte) byte {
+	if c == '.' {
+		return '_'
+	}
+	return c
+}

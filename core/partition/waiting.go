@@ -1,0 +1,129 @@
+package partition
+
+import (
+	"lignum/core/record"
+	"lignum/core/wire"
+)
+
+// Appender is told what became of a batch that it appended.
+type Appender interface {
+	// Settled is called once for each append that was accepted: with None when the batch is as safe
+	// as was asked for, otherwise with the reason why that can no longer be said.
+	Settled(index int, code wire.ErrorCode)
+}
+
+// pendingProduce waits for the log or the high watermark to reach end.
+type pendingProduce struct {
+	end   record.Offset
+	to    Appender
+	index int
+}
+
+// produceQueue holds produce requests in the order of their appends. Requests in flight on all connections bound it.
+type produceQueue struct {
+	one, all fifo[pendingProduce] // acks=1, acks=all
+}
+
+// written answers acks=1 below end.
+func (q *produceQueue) written(end record.Offset) { release(&q.one, end) }
+
+// committed answers acks=all below end.
+func (q *produceQueue) committed(end record.Offset) { release(&q.all, end) }
+
+func release(f *fifo[pendingProduce], end record.Offset) {
+	for !f.empty() && f.head().end <= end {
+		p := f.pop()
+		p.to.Settled(p.index, wire.None)
+	}
+}
+
+func (q *produceQueue) failAll(code wire.ErrorCode) {
+	for _, f := range []*fifo[pendingProduce]{&q.one, &q.all} {
+		for !f.empty() {
+			p := f.pop()
+			p.to.Settled(p.index, code)
+		}
+	}
+}
+
+// fifo is a queue in one slice; the memory of what was taken is used again.
+type fifo[T any] struct {
+	items []T
+	first int
+}
+
+func (f *fifo[T]) empty() bool { return f.first == len(f.items) }
+func (f *fifo[T]) head() *T    { return &f.items[f.first] }
+
+func (f *fifo[T]) push(v T) {
+	if f.first > 0 && len(f.items) == cap(f.items) {
+		n := copy(f.items, f.items[f.first:])
+		clear(f.items[n:])
+		f.items, f.first = f.items[:n], 0
+	}
+	f.items = append(f.items, v)
+}
+
+func (f *fifo[T]) pop() T {
+	var zero T
+	v := f.items[f.first]
+	f.items[f.first] = zero
+	f.first++
+	if f.empty() {
+		f.items, f.first = f.items[:0], 0
+	}
+	return v
+}
+
+// Watch is a reader's wish to be told when any of several partitions has something new. It fires at most once.
+type Watch struct {
+	fire func()
+}
+
+// NewWatch calls fire at the first news from any partition that it is put on.
+func NewWatch(fire func()) *Watch { return &Watch{fire: fire} }
+
+// Cancel takes the watch off every partition.
+func (w *Watch) Cancel() { w.fire = nil }
+
+// watchList holds the watches of one partition. Those that are cancelled stay until the list has doubled.
+type watchList struct {
+	list []*Watch
+	tidy int // length at which the cancelled ones are dropped
+}
+
+func (l *watchList) add(w *Watch) {
+	if len(l.list) >= max(l.tidy, 16) {
+		live := l.list[:0]
+		for _, old := range l.list {
+			if old.fire != nil {
+				live = append(live, old)
+			}
+		}
+		clear(l.list[len(live):])
+		l.list, l.tidy = live, 2*len(live)
+	}
+	l.list = append(l.list, w)
+}
+
+// wake fires all watches.
+func (l *watchList) wake() {
+	if len(l.list) == 0 {
+		return
+	}
+	woken := l.list
+	l.list = nil
+	for _, w := range woken {
+		if fire := w.fire; fire != nil {
+			w.fire = nil
+			fire()
+		}
+	}
+	if l.list == nil {
+		clear(woken)
+		l.list = woken[:0]
+	}
+}
+
+// Watch puts w on the partition: it fires when the high watermark moves, or when the replica stops leading or fails.
+func (p *Partition) Watch(w *Watch) { p.watches.add(w) }

@@ -1,0 +1,241 @@
+package quorum_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"lignum/core/commitlog"
+	"lignum/core/env"
+	"lignum/core/quorum"
+	"lignum/core/record"
+	"lignum/sim"
+)
+
+const dir = "__cluster_metadata-0"
+
+// entry is what a machine has applied.
+type entry struct {
+	at   quorum.Position
+	data string
+}
+
+// machine is one node with a quorum, a real log on a simulated disk, and the least of a store around it.
+type machine struct {
+	t       *testing.T
+	id      record.NodeID
+	voters  []record.NodeID
+	options quorum.Options
+	seed    uint64
+	disk    *sim.Disk
+	clock   *sim.ManualClock
+
+	// of one life
+	lives   uint64
+	lanes   *sim.Lanes
+	log     *store
+	q       *quorum.Quorum
+	image   []entry // everything applied, as a snapshot holds it too
+	leading bool
+	failure error
+	outbox  []message
+	died    bool
+}
+
+type message struct {
+	to record.NodeID
+	m  *raftpb.Message
+}
+
+func newMachine(t *testing.T, id record.NodeID, clock *sim.ManualClock, seed uint64, voters ...record.NodeID) *machine {
+	m := &machine{
+		t: t, id: id, voters: voters, seed: seed, clock: clock,
+		disk: sim.NewDisk(sim.DiskOptions{Seed: seed, Actor: uint64(id)}),
+		options: quorum.Options{
+			Node: id, Voters: voters, Dir: dir, Lane: 1, ElectionTimeout: time.Second, ElectionBackoff: time.Second,
+			FetchTimeout: 2 * time.Second, SnapshotBytes: 1 << 20,
+		},
+	}
+	m.survive(func() {
+		r, err := commitlog.Create(m.disk, dir, quorum.Partition(), 0, clock.Wall())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if err := m.disk.SyncDir("."); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return m
+}
+
+// survive runs what may meet a crash, and notes it.
+func (m *machine) survive(f func()) {
+	if !m.disk.Attempt(f) {
+		m.died = true
+	}
+}
+
+// boot begins a life.
+func (m *machine) boot() {
+	m.lives++
+	m.died, m.leading, m.failure, m.image, m.outbox = false, false, nil, nil, nil
+	m.lanes = sim.NewLanes(m.seed + m.lives)
+	rand := sim.NewRand(m.seed ^ m.lives<<8 ^ uint64(m.id))
+	m.survive(func() {
+		s := commitlog.DefaultSettings()
+		s.SegmentBytes = 2 << 10
+		r, err := commitlog.Open(m.disk, dir, quorum.Partition(), s, commitlog.OpenOptions{Wall: m.clock.Wall()})
+		if err != nil {
+			m.t.Fatalf("node %d: %v", m.id, err)
+		}
+		m.log = &store{Log: commitlog.New(r, s, sim.NewMemory(), rand, m.clock.Now(), m.clock.Wall()), jobs: m.lanes}
+	})
+	if m.died {
+		return
+	}
+	m.q = quorum.New(quorum.Ports{Disk: m.disk, Jobs: m.lanes, Clock: m.clock, Rand: rand}, m.options, quorum.Events{
+		Restore: m.restore, Apply: m.apply, Snapshot: m.snapshot,
+		Leading: func(leading bool) { m.leading = leading },
+		Send:    func(to record.NodeID, msg *raftpb.Message) { m.outbox = append(m.outbox, message{to, msg}) },
+		Failed:  func(err error) { m.failure = err },
+	})
+	m.q.Start(m.log)
+	m.run()
+}
+
+func (m *machine) apply(at quorum.Position, data []byte) {
+	if n := len(m.image); int(at.Offset) != n || n > 0 && at.Epoch < m.image[n-1].at.Epoch {
+		m.t.Fatalf("node %d: entry at %v applied behind %d (M4)", m.id, at, n)
+	}
+	m.image = append(m.image, entry{at, string(data)})
+}
+
+func (m *machine) snapshot() []byte {
+	var p []byte
+	for _, e := range m.image {
+		p = binary.AppendVarint(p, int64(e.at.Epoch))
+		p = binary.AppendUvarint(p, uint64(len(e.data)))
+		p = append(p, e.data...)
+	}
+	return p
+}
+
+func (m *machine) restore(at quorum.Position, p []byte) error {
+	m.image = nil
+	for len(p) > 0 {
+		epoch, n := binary.Varint(p)
+		size, k := binary.Uvarint(p[n:])
+		p = p[n+k:]
+		m.image = append(m.image, entry{quorum.Position{Offset: record.Offset(len(m.image)), Epoch: record.Epoch(epoch)}, string(p[:size])})
+		p = p[size:]
+	}
+	if n := len(m.image); n == 0 || m.image[n-1].at != at {
+		return fmt.Errorf("image of %d entries for %v (M5)", n, at)
+	}
+	return nil
+}
+
+// run drains everything that can go on without time.
+func (m *machine) run() {
+	for m.step() {
+	}
+}
+
+// step runs one job; false if there is none, or the machine is down.
+func (m *machine) step() bool {
+	if m.down() {
+		return false
+	}
+	more := false
+	m.survive(func() {
+		m.q.EndDrain()
+		m.log.EndDrain()
+		more = m.lanes.Step()
+		m.q.EndDrain()
+		m.log.EndDrain()
+	})
+	return more && !m.died
+}
+
+func (m *machine) down() bool { return m.q == nil || m.died }
+
+// power cuts the power.
+func (m *machine) power() {
+	m.q = nil
+	m.disk.Power()
+}
+
+// kill ends the process.
+func (m *machine) kill() {
+	m.q = nil
+	m.disk.Kill()
+}
+
+// store is the least that a log needs: what is appended is written and synced, in turns.
+type store struct {
+	*commitlog.Log
+	jobs    env.Jobs
+	advance func()
+	busy    bool
+}
+
+// OnAdvance is the store's part of quorum.Log.
+func (s *store) OnAdvance(f func()) { s.advance = f }
+
+func (s *store) EndDrain() {
+	if s.busy {
+		return
+	}
+	w := s.TakeWrites()
+	if w == nil {
+		s.sync()
+		return
+	}
+	s.busy = true
+	s.jobs.Start(2, func() func() {
+		w.Run()
+		return func() {
+			s.busy = false
+			_ = s.Wrote(w)
+			s.told()
+			s.sync()
+		}
+	})
+}
+
+func (s *store) sync() {
+	job := s.TakeSync()
+	if job == nil {
+		return
+	}
+	s.jobs.Start(3, func() func() {
+		job.Run()
+		return func() {
+			_ = s.Synced(job)
+			s.told()
+		}
+	})
+}
+
+func (s *store) told() {
+	if s.advance != nil {
+		s.advance()
+	}
+}
+
+// propose proposes, and returns where its outcome will stand.
+func (m *machine) propose(data string) *outcome {
+	o := &outcome{data: data}
+	m.q.Propose([]byte(data), func(err error) { o.done, o.err = true, err })
+	return o
+}
+
+type outcome struct {
+	data string
+	done bool
+	err  error
+}

@@ -1,0 +1,197 @@
+package quorum
+
+import (
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"lignum/core/commitlog"
+	"lignum/core/invariant"
+	"lignum/core/record"
+)
+
+// pump handles what raft has ready, as far as it goes without waiting for the disk.
+func (q *Quorum) pump() {
+	if q.node == nil || q.pumping {
+		return
+	}
+	q.pumping = true
+	for q.failure == nil && q.advance() {
+	}
+	q.pumping = false
+}
+
+// advance takes one step; false if there is none to take now.
+func (q *Quorum) advance() bool {
+	if err := q.log.Failure(); err != nil {
+		q.fail(err)
+		return false
+	}
+	switch q.phase {
+	case idle:
+		if !q.node.HasReady() {
+			return false
+		}
+		q.ready = q.node.Ready()
+		return q.save()
+	case syncing:
+		if q.log.DurableEnd() < q.wantedEnd() {
+			return false
+		}
+		q.finish()
+		return true
+	default:
+		return false
+	}
+}
+
+// save writes the files that have to be there first, if any, then appends. It reports whether there is more to do at once.
+func (q *Quorum) save() bool {
+	next := q.saved
+	if hs := q.ready.HardState; !raft.IsEmptyHardState(hs) {
+		if !fits(hs.GetTerm()) {
+			q.fail(fmt.Errorf("term %d is no leader epoch", hs.GetTerm()))
+			return false
+		}
+		next.term, next.vote = hs.GetTerm(), hs.GetVote()
+		q.term = next.term
+	}
+	var received *checkpoint
+	if s := q.ready.Snapshot; !raft.IsEmptySnap(s) {
+		m := s.GetMetadata()
+		received = &checkpoint{index: m.GetIndex(), term: m.GetTerm(), voters: m.GetConfState().GetVoters(), image: s.GetData()}
+	}
+	if next.term == q.saved.term && next.vote == q.saved.vote && received == nil {
+		return q.append()
+	}
+	next.commit = q.applied // what is applied is durable here, what is only known to be committed need not be
+	q.phase = saving
+	disk, dir := q.Disk, q.Dir
+	content := next.encode()
+	q.continueAfter(func() error {
+		if received != nil {
+			if err := writeCheckpoint(disk, dir, received); err != nil {
+				return err
+			}
+		}
+		return replaceFile(disk, dir, stateName, content)
+	}, func() error {
+		q.saved = next
+		if received != nil {
+			if err := q.install(received); err != nil {
+				return err
+			}
+		}
+		if q.append() {
+			q.pump()
+		}
+		return nil
+	})
+	return false
+}
+
+// append puts the entries into the log and waits until they are durable. It reports whether there is more to do at once.
+func (q *Quorum) append() bool {
+	q.phase = syncing
+	more := q.ready.Entries
+	if len(more) == 0 {
+		return true
+	}
+	wall := q.Clock.Wall()
+	first := record.Offset(more[0].GetIndex()) - 1
+	if first < q.log.EndOffset() {
+		q.log.TruncateTo(first) // M2: what another leader left goes, with everything behind it
+	}
+	for _, e := range more {
+		if at := record.Offset(e.GetIndex()) - 1; at != q.log.EndOffset() {
+			invariant.Violated("metadata entry at %d does not continue the log, which ends at %d (M2)", at, q.log.EndOffset())
+		}
+		if !fits(e.GetTerm()) || e.GetTerm() > q.saved.term {
+			invariant.Violated("metadata entry of term %d appended before that term is durable (M1)", e.GetTerm())
+		}
+		if err := q.log.AppendAt(q.batchOf(e, wall), commitlog.AppendInfo{}); err != nil {
+			q.fail(fmt.Errorf("append entry %d: %w", e.GetIndex(), err))
+			return false
+		}
+	}
+	return true
+}
+
+// wantedEnd is how far the log must be durable before the Ready may be finished.
+func (q *Quorum) wantedEnd() record.Offset {
+	if n := len(q.ready.Entries); n > 0 {
+		return record.Offset(q.ready.Entries[n-1].GetIndex())
+	}
+	return 0
+}
+
+// finish does what had to wait until everything was durable: messages leave, committed entries are applied.
+func (q *Quorum) finish() {
+	q.phase = finishing
+	q.entries.append(q.ready.Entries)
+	if hs := q.ready.HardState; !raft.IsEmptyHardState(hs) {
+		q.entries.hard = hs
+	}
+	q.follow(q.ready.SoftState)
+	q.number(q.ready.Entries)
+	for _, m := range q.ready.Messages {
+		q.events.Send(nodeID(m.GetTo()), m)
+		if m.GetType() == raftpb.MsgSnap {
+			q.node.ReportSnapshot(m.GetTo(), raft.SnapshotFinish) // if it is lost the follower will be found wanting again
+		}
+	}
+	for _, e := range q.ready.CommittedEntries {
+		if q.apply(e); q.failure != nil {
+			return
+		}
+	}
+	q.node.Advance(q.ready)
+	q.ready = raft.Ready{}
+	q.phase = idle
+	q.considerSnapshot()
+}
+
+// apply takes one committed entry.
+func (q *Quorum) apply(e *raftpb.Entry) {
+	if e.GetIndex() != q.applied+1 {
+		invariant.Violated("metadata entry %d applied after %d (M4)", e.GetIndex(), q.applied)
+	}
+	if e.GetType() != raftpb.EntryNormal {
+		q.fail(fmt.Errorf("entry %d changes the quorum's members, which this release does not know", e.GetIndex()))
+		return
+	}
+	q.applied = e.GetIndex()
+	q.snap.bytes += entryBytes(e)
+	q.events.Apply(positionOf(e.GetIndex(), e.GetTerm()), e.GetData())
+	q.committed(e)
+	if q.leads && e.GetTerm() == q.ledTerm {
+		q.lead(true)
+	}
+}
+
+// follow takes note of who leads.
+func (q *Quorum) follow(soft *raft.SoftState) {
+	if soft != nil {
+		q.leader = soft.Lead
+	}
+	status := q.node.BasicStatus()
+	leads := status.RaftState == raft.StateLeader
+	term := status.HardState.GetTerm()
+	if q.leads && (!leads || term != q.ledTerm) {
+		q.lead(false)
+		q.abandon(ErrLost)
+	}
+	if leads != q.leads || term != q.ledTerm {
+		q.leads, q.ledTerm = leads, term
+		q.timers.role(q)
+	}
+}
+
+// lead tells the owner, once for each change.
+func (q *Quorum) lead(leading bool) {
+	if q.leading != leading {
+		q.leading = leading
+		q.events.Leading(leading)
+	}
+}

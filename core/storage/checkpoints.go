@@ -1,0 +1,154 @@
+package storage
+
+import (
+	"slices"
+
+	"lignum/core/commitlog"
+	"lignum/core/commitlog/checkpoint"
+	"lignum/core/env"
+	"lignum/core/record"
+)
+
+// checkpoints is the state of the files' writing. They are written one after another, never two at a time.
+type checkpoints struct {
+	running bool
+	waiting []func(error)                   // want what is true now to be written
+	offline checkpointLines                 // of logs that are offline: their promises outlive this start
+	last    [3][]checkpoint.PartitionOffset // what the files say
+}
+
+// checkpointLines is the content of the three files.
+type checkpointLines struct {
+	recovery, start, watermark []checkpoint.PartitionOffset
+}
+
+// claim is what a checkpoint said of a log, to be told to it when it is durable.
+type claim struct {
+	log  *Log
+	mark commitlog.Mark
+	seq  uint64
+}
+
+// checkpoint asks for the files to be written; done is called when what holds now is durable.
+func (s *Store) checkpoint(done func(error)) {
+	s.checkpoints.waiting = append(s.checkpoints.waiting, done)
+}
+
+// startCheckpoint writes the files for those who wait.
+func (s *Store) startCheckpoint() {
+	c := &s.checkpoints
+	if c.running || len(c.waiting) == 0 {
+		return
+	}
+	c.running = true
+	waiting := c.waiting
+	c.waiting = nil
+	lines, claims := s.collectClaims()
+	files := s.changedFiles(lines)
+	disk := s.Disk
+	s.Jobs.Start(laneFiles, func() func() {
+		err := writeFiles(disk, files)
+		return func() {
+			c.running = false
+			if err != nil {
+				s.fail(err)
+			} else {
+				s.claimed(claims)
+			}
+			for _, done := range waiting {
+				done(s.failure)
+			}
+		}
+	})
+}
+
+// collectClaims gathers what is to be said of each log.
+func (s *Store) collectClaims() (checkpointLines, []claim) {
+	off := &s.checkpoints.offline
+	lines := checkpointLines{slices.Clone(off.recovery), slices.Clone(off.start), slices.Clone(off.watermark)}
+	claims := make([]claim, 0, len(s.order))
+	for _, l := range s.order {
+		m := l.RecoveryMark()
+		claims = append(claims, claim{l, m, l.synced})
+		lines.recovery = append(lines.recovery, l.line(m.End))
+		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
+		if l.StartOffset() > 0 {
+			lines.start = append(lines.start, l.line(l.StartOffset()))
+		}
+	}
+	return lines, claims
+}
+
+func (l *Log) line(o record.Offset) checkpoint.PartitionOffset {
+	return checkpoint.PartitionOffset{Topic: l.topic, Partition: l.id.Index, Offset: o}
+}
+
+// namedLines is one file's content.
+type namedLines struct {
+	name  string
+	lines []checkpoint.PartitionOffset
+}
+
+// changedFiles leaves out what is on disk already. The log starts go first: a recovery point is only good for a log that knows its start.
+func (s *Store) changedFiles(lines checkpointLines) []namedLines {
+	var files []namedLines
+	for i, f := range []namedLines{
+		{checkpoint.LogStartFile, lines.start},
+		{checkpoint.RecoveryPointFile, lines.recovery},
+		{checkpoint.HighWatermarkFile, lines.watermark},
+	} {
+		if !slices.Equal(f.lines, s.checkpoints.last[i]) {
+			files = append(files, f)
+			s.checkpoints.last[i] = f.lines
+		}
+	}
+	return files
+}
+
+func writeFiles(d env.Disk, files []namedLines) error {
+	for _, f := range files {
+		if err := checkpoint.Write(d, rootDir, f.name, checkpoint.EncodeOffsets(f.lines)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimed tells the logs what is durable of them now.
+func (s *Store) claimed(claims []claim) {
+	for _, c := range claims {
+		if c.log.gone {
+			continue
+		}
+		c.log.Checkpointed(c.mark)
+		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)
+		s.markDirty(c.log) // what a truncation left behind can go now
+	}
+}
+
+// setOffline notes a partition that cannot be used. What the checkpoints say of it stays: it must not be forgotten that something was
+// durable there.
+func (s *Store) setOffline(o Offline) {
+	s.offline = append(s.offline, o)
+	known, kept := s.startup.found.lines, &s.checkpoints.offline
+	keep := func(from []checkpoint.PartitionOffset, to *[]checkpoint.PartitionOffset) {
+		for _, line := range from {
+			if dirName(line.Topic, line.Partition) == o.Dir {
+				*to = append(*to, line)
+			}
+		}
+	}
+	keep(known.recovery, &kept.recovery)
+	keep(known.start, &kept.start)
+	keep(known.watermark, &kept.watermark)
+}
+
+// forget drops what the checkpoints say of a directory that is deleted.
+func (c *checkpoints) forget(dir string) {
+	drop := func(lines *[]checkpoint.PartitionOffset) {
+		*lines = slices.DeleteFunc(*lines, func(o checkpoint.PartitionOffset) bool { return dirName(o.Topic, o.Partition) == dir })
+	}
+	drop(&c.offline.recovery)
+	drop(&c.offline.start)
+	drop(&c.offline.watermark)
+}

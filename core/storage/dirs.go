@@ -1,0 +1,61 @@
+package storage
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"lignum/core/record"
+)
+
+// Names in the data directory.
+const (
+	rootDir      = "."
+	journalDir   = "journal"
+	deleteSuffix = "-delete"
+)
+
+// dirName is the directory of a partition.
+func dirName(topic string, index int32) string { return fmt.Sprintf("%s-%d", topic, index) }
+
+// deletedName is where a partition's directory goes when it is deleted: no topic's name, and never the same twice.
+func deletedName(dir string, id record.TopicID) string {
+	return fmt.Sprintf("%s.%x%s", dir, id[:], deleteSuffix)
+}
+
+// parseDir takes a topic and an index from a directory's name.
+func parseDir(name string) (topic string, index int32, ok bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 || i+1 == len(name) || name[i+1] == '+' {
+		return "", 0, false
+	}
+	n, err := strconv.ParseInt(name[i+1:], 10, 32)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != name[i+1:] {
+		return "", 0, false
+	}
+	return name[:i], int32(n), true
+}
+
+// Offline is a partition whose directory cannot be used.
+type Offline struct {
+	ID    record.Partition // zero if not even that could be read
+	Topic string
+	Dir   string
+	Err   error // names the file and the position
+}
+
+// Usage reports the size of the volume and what is free on it. The sizes of the logs are their own (Log.Size).
+func (s *Store) Usage(done func(total, free int64, err error)) {
+	if s.failure != nil {
+		done(0, 0, s.failure)
+		return
+	}
+	disk := s.Disk
+	s.Jobs.Start(laneFiles, func() func() {
+		u, err := disk.Usage(rootDir)
+		if err != nil {
+			err = fmt.Errorf("usage of the data directory: %w", err)
+		}
+		return func() { done(u.TotalBytes, u.FreeBytes, err) }
+	})
+}

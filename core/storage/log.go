@@ -1,0 +1,232 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+
+	"lignum/core/commitlog"
+	"lignum/core/config"
+	"lignum/core/env"
+	"lignum/core/journal"
+	"lignum/core/record"
+)
+
+// Log is one partition's log in the store's care. What it reads is the embedded log's; what it changes goes through the methods here,
+// which see to it that the change is written. TakeWrites, TakeSync and their like are the store's alone.
+type Log struct {
+	*commitlog.Log
+	store  *Store
+	id     record.Partition
+	topic  string
+	dir    string
+	policy config.FlushPolicy
+	flush  flushBounds
+
+	highWatermark record.Offset
+	advance       func()
+	touched       bool // is in store.touched
+	dirty         bool // is in store.dirty
+	gone          bool // deleted or offline
+
+	taken    record.Offset // log end at the last TakeWrites
+	pending  int64         // bytes appended since
+	joined   bool          // the journal holds everything of this log from base on
+	bound    bool          // a file that is not recycled may hold entries of it (S2)
+	base     record.Offset // where it joined; what is below must be durable before anything above counts (S3)
+	gate     uint64        // sequence that must be durable before commits count; open if 0, gateShut while the sync is awaited
+	reached  commitlog.Mark
+	hasMark  bool
+	last     uint64 // sequence of its last entry
+	written  uint64 // sequence of the last entry whose bytes are in the log's own files
+	synced   uint64 // sequence of the last entry that is durable there
+	syncFrom uint64 // written at the start of the sync that is under way
+	wantSync bool   // is in store.syncs
+	syncing  bool
+
+	deleteDelay     time.Duration // file.delete.delay.ms
+	used            env.Instant   // last append
+	held            int64         // bytes of chunks, as the store counts them
+	fresher, staler *Log          // neighbours in the order of use
+	flushAt         env.Instant
+	replay          replayState
+	checkpointedSeq uint64 // synced when the checkpoints were last written
+}
+
+const gateShut = 1<<64 - 1
+
+// flushBounds are flush.messages and flush.ms.
+type flushBounds struct {
+	messages int64
+	millis   int64
+}
+
+// Topic is the topic's name.
+func (l *Log) Topic() string { return l.topic }
+
+// Dir is the log's directory.
+func (l *Log) Dir() string { return l.dir }
+
+// OnAdvance sets the function that is called on the loop when WrittenEnd or DurableEnd has moved, or the log has failed.
+func (l *Log) OnAdvance(f func()) { l.advance = f }
+
+// HighWatermark is what the partition last said; at first what the checkpoint says.
+func (l *Log) HighWatermark() record.Offset { return l.highWatermark }
+
+// SetHighWatermark tells the store, for retention and for the checkpoint.
+func (l *Log) SetHighWatermark(o record.Offset) { l.highWatermark = o }
+
+// Policy is the flush policy in force.
+func (l *Log) Policy() config.FlushPolicy { return l.policy }
+
+// SafeEnd is the end of what counts for acks=all: durable under sync; under async written, and at most flush.messages records beyond what is
+// durable.
+func (l *Log) SafeEnd() record.Offset {
+	durable := min(l.DurableEnd(), l.EndOffset())
+	if l.policy != config.Async {
+		return durable
+	}
+	if l.flush.messages < int64(l.WrittenEnd()-durable) {
+		return durable + record.Offset(l.flush.messages)
+	}
+	return l.WrittenEnd()
+}
+
+// Failure is why the log takes nothing any more: an error of its own, or one of the whole store.
+func (l *Log) Failure() error {
+	if l.store.failure != nil {
+		return l.store.failure
+	}
+	return l.Log.Failure()
+}
+
+// Configure applies a topic's settings. A log that changes to sync is synced first; until then SafeEnd does not move past what is durable.
+func (l *Log) Configure(t config.Topic) {
+	l.Log.Configure(settingsOf(t))
+	l.flush = flushBounds{t.FlushMessages, t.FlushMillis}
+	if t.FlushPolicy == config.Sync && l.policy != config.Sync {
+		l.store.want(l)
+	}
+	l.policy = t.FlushPolicy
+	l.deleteDelay = time.Duration(min(t.FileDeleteDelayMillis, int64(longest/time.Millisecond))) * time.Millisecond
+	l.store.armFlush(l)
+}
+
+// Append takes a copy of the batch, with the next offsets and the leader's epoch.
+func (l *Log) Append(b record.Batch, a commitlog.AppendInfo) (record.Offset, error) {
+	if err := l.refuse(); err != nil {
+		return record.NoOffset, err
+	}
+	a = l.store.stamp(a)
+	first, err := l.Log.Append(b, a)
+	if err == nil {
+		l.took(b, a.Now)
+	}
+	return first, err
+}
+
+// AppendAt takes a copy of a batch that has its offsets already.
+func (l *Log) AppendAt(b record.Batch, a commitlog.AppendInfo) error {
+	if err := l.refuse(); err != nil {
+		return err
+	}
+	a = l.store.stamp(a)
+	err := l.Log.AppendAt(b, a)
+	if err == nil {
+		l.took(b, a.Now)
+	}
+	return err
+}
+
+func (l *Log) refuse() error {
+	if err := l.Failure(); err != nil {
+		return err
+	}
+	if l.store.state >= stopping || l.gone {
+		return fmt.Errorf("log %s: %w", l.id, commitlog.ErrClosed)
+	}
+	return nil
+}
+
+// took accounts for an append.
+func (l *Log) took(b record.Batch, now env.Instant) {
+	s := l.store
+	l.pending += int64(b.Size())
+	s.unwritten += int64(b.Size())
+	s.markDirty(l)
+	s.memory.use(l, now)
+	s.armFlush(l)
+}
+
+// BeginEpoch notes that a leader epoch begins at the log end.
+func (l *Log) BeginEpoch(e record.Epoch) {
+	l.Log.BeginEpoch(e)
+	l.store.markDirty(l)
+}
+
+// TruncateTo removes everything from the offset on.
+func (l *Log) TruncateTo(o record.Offset) {
+	l.Log.TruncateTo(o)
+	l.truncated()
+}
+
+// TruncateFullyAndStartAt removes everything; the log is empty and starts at the offset.
+func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
+	l.Log.TruncateFullyAndStartAt(o)
+	l.truncated()
+}
+
+// AdvanceStart moves the log start forward, at most to the log end; done is called once that is durable.
+func (l *Log) AdvanceStart(o record.Offset, done func(error)) {
+	s := l.store
+	if err := l.refuse(); err != nil {
+		done(err)
+		return
+	}
+	o = min(o, l.EndOffset())
+	l.Log.AdvanceStart(o)
+	l.highWatermark = max(l.highWatermark, l.StartOffset())
+	s.markDirty(l)
+	if l.policy == config.Async && !l.bound {
+		s.checkpoint(done)
+		return
+	}
+	if !l.joined {
+		s.join(l, l.taken)
+	}
+	s.enterEntry(l, journal.Entry{Kind: journal.Start, Offset: o})
+	s.acks = append(s.acks, ack{seq: l.last, log: l, done: done})
+}
+
+func (l *Log) truncated() {
+	l.highWatermark = min(l.highWatermark, l.EndOffset())
+	l.store.markDirty(l)
+}
+
+// markDirty makes the log part of the next turn.
+func (s *Store) markDirty(l *Log) {
+	if !l.dirty && !l.gone {
+		l.dirty = true
+		s.dirty = append(s.dirty, l)
+	}
+}
+
+// settingsOf takes what a log needs out of a topic's configuration.
+func settingsOf(t config.Topic) commitlog.Settings {
+	return commitlog.Settings{
+		SegmentBytes:        int64(t.SegmentBytes),
+		SegmentMillis:       t.SegmentMillis,
+		SegmentJitterMillis: t.SegmentJitterMillis,
+		IndexBytes:          int64(t.SegmentIndexBytes),
+		IndexIntervalBytes:  int64(t.IndexIntervalBytes),
+		RetentionMillis:     t.RetentionMillis,
+		RetentionBytes:      t.RetentionBytes,
+		Delete:              t.CleanupDelete,
+		Compact:             t.CleanupCompact,
+	}
+}
+
+// Finish takes back a read that a job has gone on with. It may have found an index that has to be built anew.
+func (l *Log) Finish(j *commitlog.ReadJob) (commitlog.ReadResult, *commitlog.ReadJob, error) {
+	l.store.markDirty(l)
+	return l.Log.Finish(j)
+}

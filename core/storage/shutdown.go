@@ -1,0 +1,103 @@
+package storage
+
+import (
+	"fmt"
+
+	"lignum/core/commitlog/checkpoint"
+)
+
+// stopper is a clean stop on its way.
+type stopper struct {
+	step        stopStep
+	closing     int
+	brokerEpoch int64
+	done        func(error)
+}
+
+type stopStep uint8
+
+const (
+	draining stopStep = iota // turns, commits, syncs
+	closing                  // the logs
+	noting                   // the checkpoints
+	ending
+)
+
+// Shutdown ends the store: everything is written and synced, the logs are closed, the checkpoints written, and last of all the
+// marker of a clean stop, which speaks of the broker epoch (S6). done gets the first error; there is no marker then.
+func (s *Store) Shutdown(brokerEpoch int64, done func(error)) {
+	if s.failure != nil || s.state != running {
+		s.state = stopped
+		done(s.failure)
+		return
+	}
+	s.state = stopping
+	s.stopper = &stopper{brokerEpoch: brokerEpoch, done: done}
+}
+
+// continueStop takes the next step when the one before has ended.
+func (s *Store) continueStop() {
+	st := s.stopper
+	if st == nil {
+		return
+	}
+	switch st.step {
+	case draining:
+		idle := s.turns == 0 && len(s.dirty) == 0 && !s.committing && len(s.acks) == 0 && s.syncing == 0 && len(s.syncs) == 0
+		if idle && len(s.making)+len(s.deleting) == 0 && !s.checkpoints.running && len(s.checkpoints.waiting) == 0 {
+			st.step = closing
+			s.closeLogs()
+		}
+	case closing:
+		if st.closing == 0 {
+			st.step = noting
+			s.checkpoint(func(err error) {
+				if err == nil {
+					s.leaveMarker()
+				}
+			})
+			s.startCheckpoint()
+		}
+	}
+}
+
+// closeLogs syncs and closes every log.
+func (s *Store) closeLogs() {
+	st := s.stopper
+	st.closing = len(s.order)
+	for _, l := range s.order {
+		s.closeLog(l, func(err error) {
+			st.closing--
+			if err != nil {
+				s.fail(fmt.Errorf("close %s: %w", l.dir, err))
+			}
+		})
+	}
+}
+
+// leaveMarker is the last step.
+func (s *Store) leaveMarker() {
+	st, disk, closeJournal := s.stopper, s.Disk, s.journal.Close()
+	st.step = ending
+	s.Jobs.Start(laneFiles, func() func() {
+		err := closeJournal()
+		if err == nil {
+			err = checkpoint.Write(disk, rootDir, checkpoint.CleanShutdownFile, checkpoint.EncodeCleanShutdown(st.brokerEpoch))
+		}
+		return func() {
+			if err != nil {
+				s.fail(err)
+				return
+			}
+			st.finish(s, nil)
+		}
+	})
+}
+
+// finish answers whoever asked for the stop.
+func (st *stopper) finish(s *Store, err error) {
+	if s.state != stopped {
+		s.state = stopped
+		st.done(err)
+	}
+}

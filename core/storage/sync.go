@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"slices"
+
+	"lignum/core/config"
+	"lignum/core/journal"
+)
+
+// maxSyncs is how many syncs of logs run at a time, on the lanes of the logs.
+const maxSyncs = 8
+
+// want asks for a sync of the log.
+func (s *Store) want(l *Log) {
+	if !l.wantSync && !l.gone {
+		l.wantSync = true
+		s.syncs = append(s.syncs, l)
+	}
+}
+
+// startSyncs starts the syncs that are wanted. A log whose sync is under way keeps its place.
+func (s *Store) startSyncs() {
+	kept := s.syncs[:0]
+	for i, l := range s.syncs {
+		if s.syncing >= maxSyncs {
+			kept = append(kept, s.syncs[i:]...)
+			break
+		}
+		if l.syncing {
+			kept = append(kept, l)
+			continue
+		}
+		l.wantSync = false
+		s.startSync(l)
+	}
+	clear(s.syncs[len(kept):])
+	s.syncs = kept
+}
+
+// follow asks for another sync if someone waits for more than the last one could cover: it takes only what was written before.
+func (s *Store) follow(l *Log) {
+	waits := l.gate == gateShut || l.policy == config.Sync && !l.joined && l.DurableEnd() < l.WrittenEnd()
+	if waits && l.RecoveryPoint() < l.WrittenEnd() {
+		s.want(l)
+	}
+	s.armFlush(l)
+}
+
+func (s *Store) startSync(l *Log) {
+	from := l.written
+	job := l.Log.TakeSync()
+	if job == nil {
+		if l.Log.Failure() == nil {
+			l.synced = from
+			s.anchor(l)
+		}
+		return
+	}
+	l.syncing = true
+	s.syncing++
+	s.Jobs.Start(s.laneOf(l.id), func() func() {
+		job.Run()
+		return func() {
+			l.syncing = false
+			s.syncing--
+			if err := l.Log.Synced(job); err != nil {
+				s.fail(err)
+				return
+			}
+			l.synced = max(l.synced, from)
+			s.anchor(l)
+			s.follow(l)
+			s.touch(l)
+			s.notify()
+		}
+	})
+}
+
+// recycle frees the oldest file of the journal: sync its logs, write the checkpoints, tell the journal (S4).
+type recycle struct {
+	covered []journal.Covered
+	at      int // those before it are synced
+	waiting bool
+}
+
+// continueRecycle takes the next step.
+func (s *Store) continueRecycle() {
+	r := &s.recycle
+	if r.waiting || len(r.covered) == 0 && !s.beginRecycle() {
+		return
+	}
+	for ; r.at < len(r.covered); r.at++ {
+		c := r.covered[r.at]
+		l := s.logs[c.Log]
+		if l == nil || l.synced >= c.Seq {
+			continue // a log that is gone is released by its deletion
+		}
+		s.want(l)
+		return
+	}
+	r.waiting = true
+	s.checkpoint(func(err error) {
+		if err != nil {
+			return
+		}
+		for _, c := range r.covered {
+			if l := s.logs[c.Log]; l != nil {
+				s.journal.Safe(c.Log, l.checkpointedSeq)
+			}
+		}
+		*r = recycle{covered: r.covered[:0]}
+	})
+}
+
+// beginRecycle looks whether there is a file to free, and asks for the syncs of all its logs at once.
+func (s *Store) beginRecycle() bool {
+	if !s.journal.Pressing() || s.state != running {
+		return false
+	}
+	all := s.journal.Oldest()
+	all = slices.DeleteFunc(all, func(c journal.Covered) bool { return s.logs[c.Log] == nil })
+	if len(all) == 0 {
+		return false
+	}
+	s.recycle = recycle{covered: all}
+	for _, c := range all {
+		if l := s.logs[c.Log]; l.synced < c.Seq {
+			s.want(l)
+		}
+	}
+	return true
+}

@@ -1,0 +1,17 @@
+package sim_test
+
+import (
+	"testing"
+
+	"lignum/core/env"
+	"lignum/sim"
+	"lignum/sim/paritytest"
+)
+
+func TestDiskParity(t *testing.T) {
+	for _, sector := range []int64{512, 4096} {
+		paritytest.Run(t, func(*testing.T) env.Disk {
+			return sim.NewDisk(sim.DiskOptions{Seed: 1, SectorSize: sector})
+		})
+	}
+}

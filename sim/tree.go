@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"lignum/core/env"
+)
+
+// directory holds names: as they are now, and as the medium has them.
+type directory struct {
+	now, was map[string]*inode
+	changes  []change // in order; what turns was into now
+}
+
+type changeKind uint8
+
+const (
+	linked   changeKind = iota + 1 // name leads to ino
+	unlinked                       // name is gone
+	renamed                        // to leads to ino, name is gone: one step
+)
+
+// change is one change of a directory that is not durable yet.
+type change struct {
+	kind     changeKind
+	name, to string
+	ino      *inode
+	half     *halves // of a rename between two directories
+}
+
+// halves tie the two changes of a rename between directories together: the old name is not gone durably unless the
+// new one is there.
+type halves struct {
+	target  *directory
+	name    string
+	ino     *inode
+	durable bool // the new name is
+	decided bool // by the power cut that is under way
+	kept    bool
+}
+
+func newDirectory() *directory {
+	return &directory{now: map[string]*inode{}, was: map[string]*inode{}}
+}
+
+func (d *Disk) newInode() *inode {
+	d.inodes++
+	return &inode{id: d.inodes}
+}
+
+func names(m map[string]*inode) []string { return slices.Sorted(maps.Keys(m)) }
+
+// find resolves a path.
+func (d *Disk) find(path string) (*inode, error) {
+	if !valid(path) || strings.Contains(path, "\x00") {
+		return nil, errPath
+	}
+	i := d.root
+	if path == "." {
+		return i, nil
+	}
+	for rest, more := path, true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
+		switch {
+		case len(name) > 255:
+			return nil, errTooLong
+		case i.dir == nil:
+			return nil, errNotDir
+		}
+		if i = i.dir.now[name]; i == nil {
+			return nil, env.ErrNotExist
+		}
+	}
+	return i, nil
+}
+
+// parent resolves all of a path but its last name. For the root the name is ".".
+func (d *Disk) parent(path string) (*directory, string, error) {
+	dir, name := ".", path
+	if k := strings.LastIndexByte(path, '/'); k >= 0 {
+		dir, name = path[:k], path[k+1:]
+	}
+	switch {
+	case !valid(path) || strings.Contains(path, "\x00"):
+		return nil, "", errPath
+	case len(name) > 255:
+		return nil, "", errTooLong
+	}
+	i, err := d.directory(dir)
+	return i, name, err
+}
+
+func (d *Disk) directory(path string) (*directory, error) {
+	i, err := d.find(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case i.dir == nil:
+		return nil, errNotDir
+	}
+	return i.dir, nil
+}
+
+// named is what a name of a directory leads to; the root is called ".".
+func (d *Disk) named(dir *directory, name string) *inode {
+	if name == "." {
+		return d.root
+	}
+	return dir.now[name]
+}
+
+// below says whether the path leads through i.
+func (d *Disk) below(i *inode, path string) bool {
+	for k, c := range path {
+		if c != '/' {
+			continue
+		}
+		if above, err := d.find(path[:k]); err == nil && above == i {
+			return true
+		}
+	}
+	return false
+}
+
+// change applies a change to the present names and notes it.
+func (d *Disk) change(dir *directory, c change) {
+	switch c.kind {
+	case linked:
+		d.link(dir.now, c.name, c.ino)
+	case unlinked:
+		d.unlink(dir.now, c.name)
+	case renamed:
+		d.unlink(dir.now, c.name)
+		d.link(dir.now, c.to, c.ino)
+	}
+	if len(dir.changes) >= 256 {
+		d.syncDirectory(dir) // the kernel's own decision, so that the list stays short
+	}
+	dir.changes = append(dir.changes, c)
+}
+
+func (d *Disk) link(m map[string]*inode, name string, i *inode) {
+	i.links++ // first, for it may be the last name that goes
+	d.unlink(m, name)
+	m[name] = i
+}
+
+func (d *Disk) unlink(m map[string]*inode, name string) {
+	i := m[name]
+	if i == nil {
+		return
+	}
+	delete(m, name)
+	i.links--
+	d.reclaim(i)
+}
+
+// reclaim gives back the room of a file that nothing leads to any more.
+func (d *Disk) reclaim(i *inode) {
+	if i.links == 0 && i.opens == 0 {
+		d.used -= i.stored()
+	}
+}
+
+func (d *Disk) move(from, to *directory, c change) {
+	c.ino.links++ // keep it while it has no name
+	defer func() { c.ino.links-- }()
+	if from == to {
+		c.kind = renamed
+		d.change(from, c)
+		return
+	}
+	h := &halves{target: to, name: c.to, ino: c.ino}
+	d.change(to, change{kind: linked, name: c.to, ino: c.ino, half: h})
+	d.change(from, change{kind: unlinked, name: c.name, ino: c.ino, half: h})
+}
+
+// syncDirectory makes the present names durable.
+func (d *Disk) syncDirectory(dir *directory) {
+	for _, c := range dir.changes {
+		if c.half == nil {
+			continue
+		}
+		if c.kind == unlinked && !c.half.durable {
+			c.half.target.was[c.half.name] = c.half.ino
+		}
+		c.half.durable = true
+	}
+	dir.changes = dir.changes[:0]
+	dir.was = maps.Clone(dir.now)
+}
+
+// apply plays one change on the medium's names.
+func (c change) apply(was map[string]*inode) {
+	name := c.name
+	if c.kind == renamed {
+		name = c.to
+	}
+	if c.kind != unlinked {
+		was[name] = c.ino
+	}
+	if c.kind != linked && was[c.name] == c.ino && (c.kind == unlinked || c.name != c.to) {
+		delete(was, c.name)
+	}
+}

@@ -1,0 +1,169 @@
+package transport
+
+import (
+	"fmt"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"lignum/core/env"
+)
+
+const (
+	leastClass    = 8  // 256 bytes
+	greatestClass = 24 // 16 MiB; larger buffers are made and dropped
+)
+
+const defaultRetain = 32 << 20
+
+// poison is what released memory is filled with if the pool was asked to.
+const poison = 0xdb
+
+// Pool hands out reference-counted buffers in classes of powers of two and keeps released ones, up to a bound. Its
+// methods may be called on any goroutine.
+type Pool struct {
+	classes  [greatestClass + 1]class
+	retained atomic.Int64 // bytes in all classes
+	bound    int64
+	poisoned bool
+}
+
+type class struct {
+	mu   sync.Mutex
+	free []*buffer
+}
+
+// PoolOptions are the settings of a Pool.
+type PoolOptions struct {
+	// Retain bounds the bytes that are kept for reuse; default 32 MiB, below zero nothing is kept.
+	Retain int64
+	// Poison overwrites released memory and checks that nobody wrote to it since. For tests.
+	Poison bool
+}
+
+// NewPool returns an empty pool.
+func NewPool(o PoolOptions) *Pool {
+	if o.Retain == 0 {
+		o.Retain = defaultRetain
+	}
+	return &Pool{bound: o.Retain, poisoned: o.Poison}
+}
+
+// Get returns a buffer of exactly n bytes with one reference. Its content is arbitrary.
+func (p *Pool) Get(n int) env.Buffer { return p.get(n) }
+
+func (p *Pool) get(n int) *buffer {
+	k := classOf(n)
+	if k > greatestClass {
+		b := &buffer{pool: p, mem: make([]byte, n), n: n, class: k}
+		b.refs.Store(1)
+		return b
+	}
+	b := p.classes[k].pop()
+	if b == nil {
+		b = &buffer{pool: p, mem: make([]byte, 1<<k), class: k}
+	} else {
+		p.retained.Add(-int64(len(b.mem)))
+		if p.poisoned {
+			b.mustBePoisoned()
+		}
+	}
+	b.n = n
+	b.refs.Store(1)
+	return b
+}
+
+// Retained is the number of bytes kept for reuse.
+func (p *Pool) Retained() int64 { return p.retained.Load() }
+
+func (p *Pool) put(b *buffer) {
+	if p.poisoned {
+		for i := range b.mem {
+			b.mem[i] = poison
+		}
+	}
+	size := int64(len(b.mem))
+	if b.class > greatestClass {
+		return
+	}
+	if p.retained.Add(size) > p.bound {
+		p.retained.Add(-size)
+		return
+	}
+	p.classes[b.class].push(b)
+}
+
+func (c *class) pop() *buffer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.free) - 1
+	if last < 0 {
+		return nil
+	}
+	b := c.free[last]
+	c.free[last] = nil
+	c.free = c.free[:last]
+	return b
+}
+
+func (c *class) push(b *buffer) {
+	c.mu.Lock()
+	c.free = append(c.free, b)
+	c.mu.Unlock()
+}
+
+// classOf returns the exponent of the smallest class that holds n bytes.
+func classOf(n int) int {
+	if n <= 1<<leastClass {
+		return leastClass
+	}
+	return bits.Len(uint(n - 1))
+}
+
+// buffer is an env.Buffer.
+type buffer struct {
+	pool  *Pool
+	mem   []byte // the whole of the class
+	n     int    // bytes that were asked for
+	class int
+	refs  atomic.Int32
+
+	// What a request's frame takes of the budget, given back with the memory.
+	budget  *budget
+	charged int64
+}
+
+// Bytes is the buffer's memory.
+func (b *buffer) Bytes() []byte { return b.mem[:b.n:b.n] }
+
+// Retain adds a reference.
+func (b *buffer) Retain() {
+	if b.refs.Add(1) <= 1 {
+		panic("transport: buffer retained after its release")
+	}
+}
+
+// Release drops a reference; the last one gives the memory back.
+func (b *buffer) Release() {
+	left := b.refs.Add(-1)
+	if left > 0 {
+		return
+	}
+	if left < 0 {
+		panic("transport: buffer released too often")
+	}
+	budget, charged := b.budget, b.charged
+	b.budget, b.charged = nil, 0
+	b.pool.put(b)
+	if budget != nil {
+		budget.give(charged)
+	}
+}
+
+func (b *buffer) mustBePoisoned() {
+	for i, v := range b.mem {
+		if v != poison {
+			panic(fmt.Sprintf("transport: byte %d of a released buffer was written to", i))
+		}
+	}
+}

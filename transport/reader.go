@@ -1,0 +1,247 @@
+package transport
+
+import (
+	"encoding/binary"
+	"io"
+	"time"
+)
+
+const (
+	// A connection reads into a small buffer until it has filled it once, then into a large one: most have
+	// little to say.
+	smallBuffer = 4 << 10
+	largeBuffer = 32 << 10
+
+	// trusted is the most that is allocated on the word of a frame's length alone. A longer frame's buffer doubles
+	// as its bytes arrive.
+	trusted = 1 << 20
+
+	lengthSize = 4
+)
+
+// intake is what a reader works on: a buffer of bytes that have arrived, of which [from, to) are not yet
+// used, and requests that the loop has not got yet.
+type intake struct {
+	c        *conn
+	buf      *buffer
+	from, to int
+	batch    []input
+}
+
+// read frames and decodes what arrives until the connection ends. It returns io.EOF if the peer has ended it
+// between two frames.
+func (c *conn) read() error {
+	in := &intake{c: c, buf: c.s.o.Memory.get(smallBuffer)}
+	defer func() {
+		in.post()
+		in.buf.Release()
+	}()
+	for {
+		if err := in.frames(); err != nil {
+			return err
+		}
+		in.post()
+		in.makeRoom()
+		c.inFrame.Store(in.to > in.from)
+		n, err := c.nc.Read(in.buf.Bytes()[in.to:])
+		if n > 0 {
+			in.to += n
+			c.readAt.Store(c.s.now.Load())
+		}
+		if err != nil {
+			return in.ended(err)
+		}
+		if c.finishing.Load() {
+			return c.discard()
+		}
+	}
+}
+
+// ended translates the error that ended the reading.
+func (in *intake) ended(err error) error {
+	c := in.c
+	switch {
+	case c.leaving.Load():
+		return errClosing
+	case c.finishing.Load():
+		return errFinished
+	case err == io.EOF && in.to > in.from:
+		return fault("the peer hung up inside a frame")
+	}
+	return err
+}
+
+// frames takes all whole frames out of the buffer, and a larger frame that begins there out of the socket.
+func (in *intake) frames() error {
+	for {
+		b := in.buf.Bytes()[in.from:in.to]
+		if len(b) < lengthSize {
+			return nil
+		}
+		n := int(int32(binary.BigEndian.Uint32(b)))
+		if n < 0 || n > in.c.s.o.MaxFrame {
+			return fault("frame of %d bytes; socket.request.max.bytes is %d", n, in.c.s.o.MaxFrame)
+		}
+		b = b[lengthSize:]
+		if len(b) < n && lengthSize+n <= largeBuffer {
+			return nil
+		}
+		if err := in.admit(); err != nil {
+			return err
+		}
+		f := in.c.s.o.Memory.get(min(n, max(trusted, len(b))))
+		f.budget, f.charged = &in.c.s.budget, int64(f.n)
+		in.c.s.budget.more(int64(f.n) - 1) // one was taken at the gate
+		used := copy(f.Bytes(), b)
+		in.from += lengthSize + used
+		f, err := in.c.rest(f, used, n)
+		if err != nil {
+			f.Release()
+			return in.ended(err)
+		}
+		if err := in.deliver(f); err != nil {
+			return err
+		}
+	}
+}
+
+// rest reads the bytes of a frame from the used'th to the n'th into f, which grows as they arrive.
+func (c *conn) rest(f *buffer, used, n int) (*buffer, error) {
+	for used < n {
+		if used == f.n {
+			f = c.grow(f, min(n, 2*f.n))
+		}
+		c.inFrame.Store(true)
+		k, err := c.nc.Read(f.Bytes()[used:])
+		used += k
+		if k > 0 {
+			c.readAt.Store(c.s.now.Load())
+		}
+		if err == io.EOF && used < n {
+			return f, fault("the peer hung up inside a frame")
+		}
+		if err != nil && used < n {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// grow moves a frame that has filled its buffer to a larger one.
+func (c *conn) grow(f *buffer, n int) *buffer {
+	g := c.s.o.Memory.get(n)
+	copy(g.Bytes(), f.Bytes())
+	c.s.budget.more(int64(n - f.n))
+	g.budget, g.charged = f.budget, int64(n)
+	f.budget = nil
+	f.Release()
+	return g
+}
+
+// deliver decodes a frame and adds the request to the batch.
+func (in *intake) deliver(f *buffer) error {
+	req, err := in.c.s.o.Decode(in.c.info, f)
+	if err != nil {
+		f.Release()
+		return &faultError{err: err}
+	}
+	in.c.unanswered.Add(1)
+	in.batch = append(in.batch, input{conn: in.c.id, req: req})
+	return nil
+}
+
+// post hands the batch to the loop.
+func (in *intake) post() {
+	if len(in.batch) == 0 {
+		return
+	}
+	if !in.c.s.loop.put(in.batch...) {
+		for i := range in.batch {
+			in.batch[i].req.Release()
+		}
+	}
+	clear(in.batch)
+	in.batch = in.batch[:0]
+}
+
+// makeRoom moves what is left of the buffer to its beginning, and to a larger buffer once this one was full.
+func (in *intake) makeRoom() {
+	from, full := in.from, in.to == in.buf.n
+	if from > 0 {
+		in.from, in.to = 0, copy(in.buf.Bytes(), in.buf.Bytes()[from:in.to])
+	}
+	if full && in.buf.n < largeBuffer {
+		large := in.c.s.o.Memory.get(largeBuffer)
+		copy(large.Bytes(), in.buf.Bytes()[:in.to])
+		in.buf.Release()
+		in.buf = large
+	}
+}
+
+// admit waits until the next frame may be read, and takes one byte of the budget for it, so that a
+// budget that is used up keeps frames of any size out.
+func (in *intake) admit() error {
+	c := in.c
+	if c.mayRead() && c.s.budget.take(1) {
+		return nil
+	}
+	in.post()
+	c.waiting.Store(true)
+	defer func() {
+		c.readAt.Store(c.s.now.Load()) // the peer is not to blame for the wait
+		c.waiting.Store(false)
+	}()
+	for {
+		switch {
+		case c.dead.Load():
+			return io.ErrClosedPipe
+		case c.leaving.Load():
+			return errClosing
+		case c.finishing.Load():
+			return c.discard()
+		}
+		if !c.mayRead() {
+			<-c.gate
+			continue
+		}
+		if c.s.budget.take(1) {
+			c.s.budget.pass()
+			return nil
+		}
+		in.await()
+	}
+}
+
+// await waits for bytes in the budget. It asks once more when it stands in the queue, for some may have been given
+// back just before.
+func (in *intake) await() {
+	c := in.c
+	c.s.budget.enqueue(c.gate)
+	if !c.s.budget.spent() {
+		c.gate.open()
+	}
+	<-c.gate
+	c.s.budget.leave(c.gate)
+	if c.dead.Load() || c.leaving.Load() || c.finishing.Load() {
+		c.s.budget.pass() // the turn may have been this connection's
+	}
+}
+
+// mayRead reports whether the connection keeps its own limits.
+func (c *conn) mayRead() bool {
+	limit := int32(c.s.o.InFlight)
+	return c.unanswered.Load() < limit && c.unsent.Load() < limit && c.unsentBytes.Load() < c.s.o.UnsentBytes &&
+		!c.leaving.Load() && !c.finishing.Load()
+}
+
+// discard waits until what is queued has been sent and then reads on without looking until the peer has closed, for a
+// while: closing a socket that has unread bytes would destroy answers that are still on their way.
+func (c *conn) discard() error {
+	c.waiting.Store(true)
+	for c.unsent.Load() > 0 && !c.dead.Load() {
+		<-c.gate
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyBuffer(io.Discard, struct{ io.Reader }{c.nc}, make([]byte, smallBuffer))
+	return errFinished
+}

@@ -1,0 +1,291 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lignum/core/env"
+)
+
+// Server accepts connections, feeds a Loop with what arrives there, and is the node's env.Network.
+type Server struct {
+	o       Options
+	loop    *Loop
+	budget  budget
+	log     *quietLog
+	started time.Time
+
+	listeners []net.Listener
+	slots     chan struct{} // one for each connection that may be open; nil without a bound
+	closing   chan struct{} // closed when the server stops
+	work      sync.WaitGroup
+	now       atomic.Int64 // nanoseconds since started, moved on by the janitor
+	lastID    atomic.Uint64
+
+	mu     sync.Mutex
+	open   map[*conn]struct{} // every connection with goroutines
+	perIP  map[string]int
+	closed bool
+
+	// Touched by the loop alone.
+	byID  map[env.ConnID]*conn
+	dirty []*conn // have frames that their writers have not been told of
+}
+
+// Listen opens the listeners. Nothing is accepted before Serve, so that the node can be made with the server at hand.
+func Listen(loop *Loop, o Options) (*Server, error) {
+	s := &Server{
+		o: o.withDefaults(), loop: loop, started: time.Now(),
+		closing: make(chan struct{}),
+		open:    map[*conn]struct{}{},
+		perIP:   map[string]int{},
+		byID:    map[env.ConnID]*conn{},
+	}
+	s.budget.limit = o.RequestBytes
+	s.log = newQuietLog(s.o.Log)
+	if o.MaxConnections > 0 {
+		s.slots = make(chan struct{}, o.MaxConnections)
+	}
+	for _, l := range o.Listeners {
+		nl, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			s.closeListeners()
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		s.listeners = append(s.listeners, nl)
+	}
+	loop.OnDrained(s.flush)
+	return s, nil
+}
+
+// Addresses returns where the listeners listen, in the order of the options.
+func (s *Server) Addresses() []net.Addr {
+	list := make([]net.Addr, len(s.listeners))
+	for i, l := range s.listeners {
+		list[i] = l.Addr()
+	}
+	return list
+}
+
+// Serve begins to accept connections, unless the server has been stopped already.
+func (s *Server) Serve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	for i, l := range s.listeners {
+		s.work.Go(func() { s.accept(l, s.o.Listeners[i].Name) })
+	}
+	s.work.Go(s.janitor)
+}
+
+// StopAccepting closes the listeners; open connections go on.
+func (s *Server) StopAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		close(s.closing)
+		s.closeListeners()
+	}
+}
+
+// Shutdown stops the server: no new connection, no new request; what has been asked is answered if that takes no longer
+// than grace; then every connection is closed. It returns when all goroutines have ended. The loop must run until then.
+func (s *Server) Shutdown(grace time.Duration) {
+	s.StopAccepting()
+	for _, c := range s.connections() {
+		c.hangUp()
+	}
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return
+	case <-timer.C:
+	}
+	for _, c := range s.connections() {
+		c.kill(errClosing)
+	}
+	<-done
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+}
+
+func (s *Server) connections() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*conn, 0, len(s.open))
+	for c := range s.open {
+		list = append(list, c)
+	}
+	return list
+}
+
+// accept takes connections in at one listener. At the bound on connections it does not call Accept, so that
+// clients wait in the system's queue.
+func (s *Server) accept(l net.Listener, name string) {
+	for {
+		if s.slots != nil {
+			select {
+			case s.slots <- struct{}{}:
+			case <-s.closing:
+				return
+			}
+		}
+		nc, err := l.Accept()
+		if err == nil {
+			s.admit(nc, name)
+			continue
+		}
+		s.freeSlot()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		// Out of descriptors, most likely: it passes when somebody hangs up.
+		s.log.warn("accept failed", "listener", name, "error", err)
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-s.closing:
+			return
+		}
+	}
+}
+
+func (s *Server) freeSlot() {
+	if s.slots != nil {
+		<-s.slots
+	}
+}
+
+// admit starts a connection, or refuses it.
+func (s *Server) admit(nc net.Conn, listener string) {
+	ip := hostOf(nc.RemoteAddr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.o.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
+		if !s.closed {
+			s.log.warn("too many connections from one address", "peer", nc.RemoteAddr(), "max.connections.per.ip", s.o.MaxConnectionsPerIP)
+		}
+		_ = nc.Close()
+		s.freeSlot()
+		return
+	}
+	s.tune(nc)
+	s.perIP[ip]++
+	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), listener)
+	s.open[c] = struct{}{}
+	s.work.Go(c.run)
+}
+
+func (s *Server) tune(nc net.Conn) {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	_ = tcp.SetNoDelay(true)
+	if s.o.SendBuffer > 0 {
+		_ = tcp.SetWriteBuffer(s.o.SendBuffer)
+	}
+	if s.o.ReceiveBuffer > 0 {
+		_ = tcp.SetReadBuffer(s.o.ReceiveBuffer)
+	}
+}
+
+// forget is the last that the server does with a connection.
+func (s *Server) forget(c *conn) {
+	ip := hostOf(c.nc.RemoteAddr())
+	s.mu.Lock()
+	delete(s.open, c)
+	if s.perIP[ip]--; s.perIP[ip] <= 0 {
+		delete(s.perIP, ip)
+	}
+	s.mu.Unlock()
+	s.freeSlot()
+}
+
+func hostOf(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.IP.String()
+	}
+	return a.String()
+}
+
+// janitor looks after connections that do nothing for too long. It keeps the clock that activity is stamped with,
+// so that a read or a write need not ask the time.
+func (s *Server) janitor() {
+	every := s.o.StallTimeout / 4
+	if s.o.IdleTimeout > 0 {
+		every = min(every, s.o.IdleTimeout/4)
+	}
+	every = min(max(every, 5*time.Millisecond), time.Second)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-s.closing:
+			return
+		}
+		now := time.Since(s.started)
+		s.now.Store(int64(now))
+		for _, c := range s.connections() {
+			c.check(now)
+		}
+	}
+}
+
+var (
+	errClosing = errors.New("the broker shuts down")
+	errIdle    = errors.New("idle for longer than connections.max.idle.ms")
+	errStalled = errors.New("the peer stopped in the middle of a frame")
+	errSlow    = errors.New("the peer does not read")
+)
+
+// quietLog passes on no more than some lines a second: peers must not be able to fill the disk with them.
+type quietLog struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	second  int64
+	lines   int
+	dropped int
+}
+
+const linesPerSecond = 20
+
+func newQuietLog(l *slog.Logger) *quietLog { return &quietLog{log: l} }
+
+func (q *quietLog) warn(message string, args ...any) {
+	q.mu.Lock()
+	if now := time.Now().Unix(); now != q.second {
+		q.second, q.lines = now, 0
+	}
+	q.lines++
+	if q.lines > linesPerSecond {
+		q.dropped++
+		q.mu.Unlock()
+		return
+	}
+	if q.dropped > 0 {
+		args = append(args, "lines_dropped", q.dropped)
+		q.dropped = 0
+	}
+	q.mu.Unlock()
+	q.log.Warn(message, args...)
+}
