@@ -64,7 +64,7 @@ var rooms = []room{
 	{dir: "linearizability", may: []string{checker}},
 	{dir: "sim", may: []string{"core", "linearizability/history", schema}},
 	{dir: "scenarios/clients", any: true}, // a module of its own: real clients against the real binary
-	{dir: "scenarios", may: []string{"sim", "linearizability", "core/config"}},
+	{dir: "scenarios", may: []string{"sim", "linearizability", "core", schema}},
 	{dir: "cmd", any: true},
 }
 

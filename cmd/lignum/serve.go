@@ -160,9 +160,9 @@ func serve(c *config.Broker, log *slog.Logger) error {
 	} else {
 		server.Shutdown(0)
 	}
-	jobs.Close()
 	loop.Stop()
 	running.Wait()
+	jobs.Close()
 	return err
 }
 
@@ -174,7 +174,10 @@ func wait(failed <-chan error, log *slog.Logger) error {
 	case s := <-signals:
 		log.Info("stopping", "signal", s.String())
 		go func() {
-			<-signals
+			// Some senders signal the process and its group: what comes at once is the same wish.
+			for first := time.Now(); time.Since(first) < time.Second; {
+				<-signals
+			}
 			log.Warn("stopping at once: the next start will recover")
 			os.Exit(1)
 		}()

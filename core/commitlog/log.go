@@ -94,6 +94,7 @@ func New(r *Recovery, s Settings, mem env.Memory, rand env.Rand, now env.Instant
 	for _, seg := range l.segments {
 		age := max(int64(wall-seg.recvWall), 0)
 		seg.received = now.Add(-time.Duration(age) * time.Millisecond)
+		seg.interval = l.settings.IndexIntervalBytes
 		l.limitAge(seg)
 	}
 	return l

@@ -18,6 +18,7 @@ type ReadJob struct {
 	generation uint64
 	scratch    env.Buffer
 
+	file             env.File // the result's, with a reference of its own
 	position, length int64
 	past             bool // the segment has no batch that reaches From
 	badIndex         bool
@@ -29,13 +30,10 @@ func (j *ReadJob) Run() {
 	if j.err = j.view.open(); j.err == nil {
 		j.err = j.find()
 	}
-	if j.err != nil || j.length == 0 {
-		if !j.view.opened {
-			j.view.files.close() //nolint:errcheck // read-only here
-		}
-		return
+	if j.err == nil && j.length > 0 {
+		j.file = j.view.files.log
+		j.file.Retain()
 	}
-	j.view.files.log.Retain() // the result's
 	if !j.view.opened {
 		j.view.files.close() //nolint:errcheck // read-only here
 	}
@@ -157,7 +155,7 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 	case j.length == 0:
 		return ReadResult{}, nil, nil
 	}
-	return ReadResult{File: j.view.files.log, Position: j.position, Length: j.length}, nil, nil
+	return ReadResult{File: j.file, Position: j.position, Length: j.length}, nil, nil
 }
 
 // landedView takes back what a job had of a segment, and returns the segment if it is still there.

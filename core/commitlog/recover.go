@@ -242,7 +242,7 @@ func (r *Recovery) settleStart(point record.Offset) error {
 	if r.options.Clean {
 		r.recovery = r.end
 	}
-	if r.epochs.TruncateFromEnd(r.end) {
+	if r.epochs.TruncateFromEnd(r.end + 1) { // at the end may be an election without an append
 		r.epochsDirty = true
 	}
 	if r.epochs.TruncateFromStart(r.start) {

@@ -129,7 +129,7 @@ func (l *Log) TakeWrites() *Writes {
 		w.rebuild, w.asOf = l.producers.New(), l.staleFrom
 	}
 	from := len(l.segments) - 1
-	for from > 1 && l.segments[from-1].due() {
+	for from > 0 && l.segments[from-1].due() {
 		from--
 	}
 	for _, s := range l.lagging {

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"os"
+	"strconv"
 	"testing"
 )
 
@@ -10,7 +12,12 @@ func TestPromisesSurviveRandomCrashes(t *testing.T) {
 	if testing.Short() {
 		seeds = 10
 	}
-	for seed := range seeds {
+	from := uint64(0)
+	if v := os.Getenv("LSEED"); v != "" {
+		from, _ = strconv.ParseUint(v, 10, 64)
+		seeds = 1
+	}
+	for seed := from; seed < from+seeds; seed++ {
 		w := newWorld(t, seed)
 		w.boot()
 		for range 6 {
@@ -28,7 +35,7 @@ func TestPromisesSurviveRandomCrashes(t *testing.T) {
 // crashAndVerify ends the life, and perhaps some more lives in the middle of their starts.
 func (w *world) crashAndVerify() {
 	killed := true
-	for {
+	for tries := 0; ; tries++ {
 		if w.rand.Below(3) > 0 {
 			w.logf("power")
 			w.disk.Power()
@@ -37,7 +44,9 @@ func (w *world) crashAndVerify() {
 			w.logf("kill")
 			w.disk.Kill()
 		}
-		w.disk.CrashAt(uint64(w.rand.Below(150)) + 1)
+		if tries < 2 {
+			w.disk.CrashAt(uint64(w.rand.Below(200)) + 1)
+		}
 		if w.disk.Attempt(w.boot) {
 			break
 		}

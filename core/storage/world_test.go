@@ -28,8 +28,9 @@ type model struct {
 	settings config.Topic
 	log      *Log
 	epoch    record.Epoch
-	values   []uint64   // by offset
-	older    [][]uint64 // histories that truncations have ended since the last crash
+	values   []uint64               // by offset
+	ends     map[record.Offset]bool // where batches end: a truncation goes there
+	older    [][]uint64             // histories that truncations have ended since the last crash
 	start    record.Offset
 	durable  record.Offset // promised to survive a loss of power
 	written  record.Offset // promised to survive the end of the process
@@ -140,7 +141,7 @@ func (w *world) create() {
 	w.topics++
 	m := &model{
 		id: record.Partition{Topic: record.TopicID{byte(w.topics), 1}, Index: int32(w.topics % 3)}, topic: fmt.Sprintf("t%d", w.topics),
-		settings: w.settings(config.FlushPolicy(w.rand.Below(3) / 2)),
+		ends: map[record.Offset]bool{}, settings: w.settings(config.FlushPolicy(w.rand.Below(3) / 2)),
 	}
 	w.models = append(w.models, m)
 	w.logf("create %s %v", m.topic, m.settings.FlushPolicy)
@@ -178,6 +179,7 @@ func (w *world) append(m *model) {
 		w.counter++
 		m.values = append(m.values, w.counter)
 	}
+	m.ends[record.Offset(len(m.values))] = true
 	w.logf("append %s up to %d, epoch %d, last value %d", m.topic, len(m.values), m.epoch, w.counter)
 }
 
@@ -187,11 +189,12 @@ func (w *world) truncate(m *model) {
 	}
 	o := record.Offset(max(0, int64(len(m.values))-w.rand.Below(8)))
 	restart := w.rand.Below(6) == 0
-	if o < m.start && !restart {
+	if (o < m.start || !m.ends[o] && o > 0) && !restart {
 		return
 	}
 	m.older = append(m.older, slices.Clone(m.values))
 	m.values = m.values[:o]
+	m.ends[o] = true
 	m.durable, m.written = min(m.durable, o), min(m.written, o)
 	m.epoch++
 	if restart {

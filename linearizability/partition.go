@@ -1,0 +1,135 @@
+// Package linearizability judges what clients saw: whether there is one order of all operations, each at an instant between its
+// call and its return, that a simple sequential thing could have gone through. It knows nothing of the broker.
+package linearizability
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"lignum/linearizability/history"
+)
+
+// Verdict is what the checker found.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Linearizable: there is such an order.
+	Linearizable Verdict = iota + 1
+	// Violated: there is none.
+	Violated
+	// Undecided: the checker ran out of time.
+	Undecided
+)
+
+// String is the verdict in one word.
+func (v Verdict) String() string {
+	switch v {
+	case Linearizable:
+		return "linearizable"
+	case Violated:
+		return "violated"
+	case Undecided:
+		return "undecided"
+	}
+	return "?"
+}
+
+// end is the state of one partition as a sequential thing: how long it is, and the chain over all that is in it. Its size does not
+// depend on the history's.
+type end struct {
+	offset int64
+	chain  uint64
+}
+
+// step is one operation on the sequential partition.
+func (e end) step(op *history.Op) (end, bool) {
+	if op.Offset != e.offset {
+		return e, false
+	}
+	if op.Kind == history.Append {
+		return end{e.offset + op.Count, history.Chain(e.chain, op.Content)}, true
+	}
+	return e, !op.Whole || op.Content == e.chain
+}
+
+var partitionModel = porcupine.Model{
+	Init: func() any { return end{} },
+	Step: func(state, input, _ any) (bool, any) {
+		next, ok := state.(end).step(input.(*history.Op))
+		if !ok {
+			return false, state
+		}
+		return true, next
+	},
+	Equal: func(a, b any) bool { return a.(end) == b.(end) },
+	Hash:  func(state any) uint64 { e := state.(end); return history.Chain(e.chain, uint64(e.offset)) },
+	DescribeOperation: func(input, _ any) string {
+		op := input.(*history.Op)
+		if op.Kind == history.Append {
+			return fmt.Sprintf("append %d at %d", op.Count, op.Offset)
+		}
+		return fmt.Sprintf("read up to %d", op.Offset)
+	},
+	DescribeState: func(state any) string { return fmt.Sprintf("end %d", state.(end).offset) },
+}
+
+// patience bounds the search; a history that was recorded rightly needs a small part of it.
+const patience = 20 * time.Second
+
+// JudgePartition looks for an order of the appends to a partition and of the sights of its end. The partition was empty at first.
+//
+// An append whose outcome its client does not know, but whose records were seen, is an operation that returned Forever; one whose
+// records never came into sight is none.
+func JudgePartition(log history.Log) Verdict {
+	tight := tighten(log.Ops)
+	ops := make([]porcupine.Operation, len(tight))
+	for i := range tight {
+		op := &tight[i]
+		if op.Call > op.Return {
+			return Violated
+		}
+		ops[i] = porcupine.Operation{ClientId: op.Client, Input: op, Call: op.Call, Return: op.Return}
+	}
+	switch porcupine.CheckOperationsTimeout(partitionModel, ops, patience) {
+	case porcupine.Ok:
+		return Linearizable
+	case porcupine.Illegal:
+		return Violated
+	}
+	return Undecided
+}
+
+// tighten narrows the operations' intervals as far as any order allows: the end never goes back, so an operation at a lower offset
+// comes before one at a higher, and the reads at an offset before the append there. It saves the checker nearly all its search.
+func tighten(ops []history.Op) []history.Op {
+	out := slices.Clone(ops)
+	slices.SortStableFunc(out, func(a, b history.Op) int {
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(b.Kind, a.Kind), cmp.Compare(a.Call, b.Call))
+	})
+	call, ret := int64(-1<<63), history.Forever
+	for i, at := 0, 0; i < len(out); i = at {
+		next := call
+		for ; at < len(out) && level(&out[at]) == level(&out[i]); at++ {
+			next = max(next, out[at].Call)
+			out[at].Call = max(out[at].Call, call)
+		}
+		call = next
+	}
+	for i, at := len(out)-1, len(out)-1; i >= 0; i = at {
+		next := ret
+		for ; at >= 0 && level(&out[at]) == level(&out[i]); at-- {
+			next = min(next, out[at].Return)
+			out[at].Return = min(out[at].Return, ret)
+		}
+		ret = next
+	}
+	return out
+}
+
+// level is what operations have in common that no rule orders.
+func level(op *history.Op) [2]int64 { return [2]int64{op.Offset, int64(op.Kind)} }
