@@ -158,6 +158,13 @@ func (h *Host) Start() {
 	h.drainSoon()
 }
 
+// Do has f called on the node's loop, as an input of its own; not at all if no process runs, or if it ends before.
+func (h *Host) Do(f func()) {
+	if h.node != nil {
+		h.put(input{kind: inputRun, run: f})
+	}
+}
+
 // Kill ends the process at once; the page cache stays.
 func (h *Host) Kill() {
 	h.crash(h.world.options.Network.Latency[1])

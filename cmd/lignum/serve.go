@@ -46,20 +46,27 @@ data in ./` + defaultDataDir + `. The configuration file has Apache Kafka's own 
 			if err != nil {
 				return err
 			}
-			return serve(c, newLogger(o.logLevel))
+			log := newLogger(o.logLevel)
+			if o.pprof != "" {
+				if err := servePprof(o.pprof, log); err != nil {
+					return err
+				}
+			}
+			return serve(c, log)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.dataDir, "data-dir", "", "directory for all data (log.dirs); default ./"+defaultDataDir)
 	f.StringVar(&o.listen, "listen", "", "host:port to listen on (listeners); default "+defaultListen)
 	f.StringVar(&o.file, "config", "", "configuration file, in the format of Kafka's server.properties")
+	f.StringVar(&o.pprof, "pprof", "", "host:port to serve Go's profiles on (/debug/pprof/); off unless given")
 	f.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "least level of log lines: debug, info, warn or error")
 	return cmd
 }
 
 type serveOptions struct {
-	dataDir, listen, file string
-	logLevel              slog.Level
+	dataDir, listen, file, pprof string
+	logLevel                     slog.Level
 }
 
 func newLogger(level slog.Level) *slog.Logger {

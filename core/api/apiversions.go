@@ -11,7 +11,8 @@ import (
 //	v3  flexible encoding, the client's software name and version (KIP-511)
 //	v4  features whose lowest version is 0 (KIP-1220)
 //
-// No feature is announced: clients take one as proof of behaviour (transactions, KIP-848 groups).
+// The only feature is metadata.version, at the level of the release whose versions are spoken. Clients take the others as proof of behaviour
+// that is not there (transactions, KIP-848 groups).
 func (h *Handlers) apiVersions(c *Call, r *kmsg.ApiVersionsRequest) {
 	out := r.ResponseKind().(*kmsg.ApiVersionsResponse)
 	if r.Version >= 3 {
@@ -23,8 +24,22 @@ func (h *Handlers) apiVersions(c *Call, r *kmsg.ApiVersionsRequest) {
 		c.session.SoftwareName, c.session.SoftwareVersion = r.ClientSoftwareName, r.ClientSoftwareVersion
 	}
 	listVersions(out)
+	s := kmsg.NewApiVersionsResponseSupportedFeature()
+	s.Name, s.MinVersion, s.MaxVersion = metadataFeature, metadataFeatureMin, metadataFeatureMax
+	out.SupportedFeatures = append(out.SupportedFeatures, s)
+	f := kmsg.NewApiVersionsResponseFinalizedFeature()
+	f.Name, f.MinVersionLevel, f.MaxVersionLevel = metadataFeature, metadataFeatureMax, metadataFeatureMax
+	out.FinalizedFeatures = append(out.FinalizedFeatures, f)
+	out.FinalizedFeaturesEpoch = max(int64(h.Image.Offset()), 0)
 	c.Answer(out)
 }
+
+// The levels of metadata.version that Apache Kafka 4.0 has: from 3.3-IV3 to 4.0-IV3.
+const (
+	metadataFeature    = "metadata.version"
+	metadataFeatureMin = 7
+	metadataFeatureMax = 25
+)
 
 // unsupportedVersion answers an ApiVersions request of a version that is not served: in the layout of version 0, with the
 // table, so that the client can try again with a version that both know.

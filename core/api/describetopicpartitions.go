@@ -114,7 +114,7 @@ func numbers(list []record.NodeID) []int32 {
 func unknownTopic(name string, code wire.ErrorCode) kmsg.DescribeTopicPartitionsResponseTopic {
 	to := kmsg.NewDescribeTopicPartitionsResponseTopic()
 	to.Topic, to.ErrorCode = &name, int16(code)
-	to.AuthorizedOperations = wire.NoOperations
+	to.AuthorizedOperations = topicOperations
 	to.Partitions = []kmsg.DescribeTopicPartitionsResponseTopicPartition{}
 	return to
 }

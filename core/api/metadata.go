@@ -71,9 +71,9 @@ func (h *Handlers) answerMetadata(c *Call, r *wire.MetadataRequest) {
 	c.Answer(out)
 }
 
-// oneTopic describes a topic that is asked for by name or id.
+// oneTopic describes a topic that is asked for by id, or by name if it has none: Java's client sends an empty name beside an id.
 func (h *Handlers) oneTopic(ask *wire.MetadataTopic, version int16, operations bool) wire.MetadataTopicResult {
-	if ask.Name != nil {
+	if ask.ID == (record.TopicID{}) {
 		name := string(ask.Name)
 		if t := h.Image.Topic(name); t != nil {
 			return describeTopic(h.Image, t, operations)

@@ -181,6 +181,9 @@ func (p *produceCall) open(n int, open bool) {
 
 func (h *Handlers) refuseProduce(p *produceCall, target *partition.Partition, r *partition.Refusal, out *wire.ProduceResult) {
 	out.Error = r.Code
+	if r.Code == wire.InvalidRecord || r.Code == wire.InvalidTimestamp {
+		out.LogStart = int64(target.StartOffset())
+	}
 	if r.Message != "" {
 		out.Message = &r.Message
 	}

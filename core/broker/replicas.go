@@ -106,6 +106,7 @@ func (b *Broker) follow(id record.Partition, s *metadata.Partition) {
 func (b *Broker) open(p *partition.Partition, c config.Topic) {
 	if log := b.store.Log(p.ID); log != nil {
 		log.Configure(c)
+		b.outgrow(p.ID, log)
 		p.Opened(log, nil)
 		return
 	}
@@ -127,6 +128,25 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 		}
 		b.opened()
 	})
+}
+
+// outgrow has the leader epoch of a partition raised if its log has seen later ones: the directory came from another cluster. Nobody is let in
+// before that is done.
+func (b *Broker) outgrow(id record.Partition, log *storage.Log) {
+	seen := log.LatestEpoch()
+	if s := b.image.Partition(id); s == nil || s.LeaderEpoch >= seen {
+		return
+	}
+	b.opening.count++
+	done := func(err error) {
+		if err != nil {
+			b.Log(env.Error, "the leader epoch could not be raised above that of the log", "topic", log.Topic(), "partition", id.Index, "error", err)
+		}
+		b.opened()
+	}
+	b.decisions.Decide(func() ([]metadata.Record, func(error)) {
+		return b.controller.RaiseLeaderEpoch(id, seen), done
+	}, done)
 }
 
 // removeTopic ends the replicas of a deleted topic and removes their logs.

@@ -14,8 +14,6 @@ import (
 	"lignum/core/quorum"
 	"lignum/core/record"
 	"lignum/core/storage"
-
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 // laneQuorum is the lane of the metadata quorum's own files.
@@ -92,7 +90,7 @@ func (b *Broker) startQuorum(log *storage.Log) {
 		},
 		quorum.Events{
 			Restore: b.restore, Apply: b.applyEntry, Snapshot: func() []byte { return b.image.Snapshot() },
-			Leading: b.leading, Send: func(record.NodeID, *raftpb.Message) {}, Failed: b.fail,
+			Leading: b.leading, Send: func(record.NodeID, *quorum.Message) {}, Failed: b.fail,
 		},
 	)
 	b.quorum.Start(metadataLog{log})

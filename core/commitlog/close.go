@@ -22,8 +22,9 @@ type Close struct {
 	err      error
 }
 
-// TakeClose ends the log: it takes no more appends. It is nil while jobs of the log are out, while something waits for a Writes, or while
-// producers are being rebuilt: these come first. If the log has failed, the files are closed and nothing else.
+// TakeClose ends the log: it takes no more appends. It is nil while a Writes or a Sync is out, or something waits for a Writes: run and
+// give back what TakeWrites and TakeSync return until both return nil, and ask again. If the log has failed, its files are closed and
+// nothing else.
 func (l *Log) TakeClose() *Close {
 	if len(l.outstanding) > 0 || l.syncing != nil || l.closed {
 		return nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 
 	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
@@ -66,15 +65,28 @@ func readFull(f env.File, p []byte, at int64) error {
 	return fmt.Errorf("read %d bytes at %d, got %d: %w", len(p), at, n, err)
 }
 
-// writeTruncation makes durable that nothing from the offset on counts as flushed.
-func writeTruncation(d env.Disk, dir string, to record.Offset) error {
-	return checkpoint.Write(d, dir, truncationFile, checkpoint.EncodeLines([]string{strconv.FormatInt(int64(to), 10)}))
+// unfinished is what truncation-checkpoint says: nothing from an offset on counts as flushed, and perhaps that the log is being emptied.
+type unfinished struct {
+	to       record.Offset
+	emptying bool          // not all files may be gone yet
+	at       record.Offset // where the empty log starts
+}
+
+// writeTruncation makes it durable.
+func writeTruncation(d env.Disk, dir string, u unfinished) error {
+	line := fmt.Sprintf("%d 0 0", u.to)
+	if u.emptying {
+		line = fmt.Sprintf("%d 1 %d", u.to, u.at)
+	}
+	return checkpoint.Write(d, dir, truncationFile, checkpoint.EncodeLines([]string{line}))
 }
 
 // readTruncation reads what writeTruncation wrote; ok is false if there is nothing.
-func readTruncation(d env.Disk, dir string) (to record.Offset, ok bool, err error) {
-	err = readRows(d, dir, truncationFile, 1, func(row []int64) { to, ok = record.Offset(row[0]), true })
-	return to, ok, err
+func readTruncation(d env.Disk, dir string) (u unfinished, ok bool, err error) {
+	_, err = readRows(d, dir, truncationFile, 3, func(row []int64) {
+		u, ok = unfinished{record.Offset(row[0]), row[1] == 1, record.Offset(row[2])}, true
+	})
+	return u, ok, err
 }
 
 // receipt says when the last batch of a segment came.
@@ -95,24 +107,24 @@ func writeReceipts(d env.Disk, dir string, all []receipt) error {
 // without entries: segments are then kept for too long rather than too short.
 func readReceipts(d env.Disk, dir string) (map[record.Offset]env.Millis, error) {
 	all := map[record.Offset]env.Millis{}
-	err := readRows(d, dir, receiptsFile, 2, func(row []int64) { all[record.Offset(row[0])] = env.Millis(row[1]) })
+	there, err := readRows(d, dir, receiptsFile, 2, func(row []int64) { all[record.Offset(row[0])] = env.Millis(row[1]) })
 	switch {
 	case errors.Is(err, checkpoint.ErrCorrupt):
 		return map[record.Offset]env.Millis{}, nil
-	case err != nil || len(all) == 0:
+	case err != nil || !there:
 		return nil, err
 	}
 	return all, nil
 }
 
-// readRows reads a checkpoint of rows of so many numbers; none if there is no such file.
-func readRows(d env.Disk, dir, name string, columns int, visit func(row []int64)) error {
+// readRows reads a checkpoint of rows of so many numbers, if there is such a file.
+func readRows(d env.Disk, dir, name string, columns int, visit func(row []int64)) (there bool, err error) {
 	text, err := checkpoint.Read(d, dir, name)
 	if errors.Is(err, env.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = checkpoint.ParseLines(text, func(fields []string) error {
 		if len(fields) != columns {
@@ -128,7 +140,7 @@ func readRows(d env.Disk, dir, name string, columns int, visit func(row []int64)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", join(dir, name), err)
+		return true, fmt.Errorf("%s: %w", join(dir, name), err)
 	}
-	return nil
+	return true, nil
 }

@@ -53,13 +53,10 @@ func (l *layout) size(base record.Offset, suffix string) (n int64, ok bool) {
 	return n, ok
 }
 
-// remove removes a file if it is there, by way of a name that says so.
+// remove removes a file if it is there.
 func (l *layout) remove(name string) error {
-	if _, ok := l.sizes[name]; !ok {
-		return nil
-	}
 	delete(l.sizes, name)
-	return l.disk.Remove(l.path(name))
+	return removeFile(l.disk, l.path(name))
 }
 
 // removeSegment removes the files of a segment.
@@ -185,10 +182,10 @@ func (l *layout) removeOrphans(names []string) (found bool, err error) {
 	return found, nil
 }
 
-// loadProducers computes the producer state as of an offset: from the newest good snapshot that is trusted, which means not above the
-// given offset, and the batches behind it.
-func (l *layout) loadProducers(into *producers.State, trusted, end record.Offset) error {
-	from, err := l.loadSnapshot(into, min(trusted, end))
+// loadProducers computes the producer state as of an offset: from the newest good snapshot that is not above it, and the batches
+// behind that. A good one is of this log's history, since those that a truncation makes void are gone before it goes on.
+func (l *layout) loadProducers(into *producers.State, end record.Offset) error {
+	from, err := l.loadSnapshot(into, end)
 	if err != nil {
 		return err
 	}

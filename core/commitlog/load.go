@@ -28,6 +28,9 @@ func (r *Recovery) loadClean(set Settings) error {
 		return nil
 	}
 	end := r.segments[len(r.segments)-1].next
+	if err := r.foldBelow(end); err != nil {
+		return err
+	}
 	newest := record.NoOffset
 	for _, at := range r.files.snapshots {
 		if at <= end {
@@ -42,7 +45,7 @@ func (r *Recovery) loadClean(set Settings) error {
 	if err != nil {
 		return err
 	}
-	return r.files.loadProducers(r.producers, end, end)
+	return r.files.loadProducers(r.producers, end)
 }
 
 // loadClosed takes a segment that is complete and flushed. Only the end of its time index is read, unless an index cannot be right.

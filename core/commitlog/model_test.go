@@ -54,14 +54,13 @@ type machine struct {
 	*rig
 	rt *rapid.T
 
-	log0   record.Offset // where the log was last emptied
-	model  history
-	older  []version // what may come back after a crash: histories that a truncation has cut, until it is done on disk
-	epoch  record.Epoch
-	reads  []*pending
-	cuts   int
-	runs   int
-	failed bool
+	log0  record.Offset // where the log was last emptied
+	model history
+	older []version // what may come back after a crash: histories that a truncation has cut, until it is done on disk
+	epoch record.Epoch
+	reads []*pending
+	cuts  int
+	runs  int
 }
 
 type version struct {
@@ -82,7 +81,7 @@ func TestLogAgainstModel(t *testing.T) {
 		s.SegmentBytes = rapid.SampledFrom([]int64{400, 1000, 5000, 1 << 20}).Draw(rt, "segment")
 		s.IndexIntervalBytes = rapid.SampledFrom([]int64{0, 200, 4096}).Draw(rt, "interval")
 		s.RetentionBytes = rapid.SampledFrom([]int64{-1, 3000}).Draw(rt, "retention")
-		m := &machine{rig: newRig(t, rapid.Uint64().Draw(rt, "seed"), s), rt: rt}
+		m := &machine{rig: newRig(rt, rapid.Uint64().Draw(rt, "seed"), s), rt: rt}
 		m.create()
 		rt.Repeat(map[string]func(*rapid.T){
 			"append":      m.append,
@@ -404,6 +403,7 @@ func (m *machine) reopen(rt *rapid.T) {
 
 // recovered compares what came back with what may, and goes on from there.
 func (m *machine) recovered(floor record.Offset) {
+	m.rt.Log("names", m.names(), m.found.CutAt, m.log.StartOffset(), m.point, m.start)
 	end := m.log.EndOffset()
 	if end < floor {
 		m.fatalf("the log ends at %d, but was flushed up to %d", end, floor)
@@ -418,10 +418,14 @@ func (m *machine) recovered(floor record.Offset) {
 		if h.end(v.log0) != end || !endsWith(h, got, m.log.StartOffset()) {
 			continue
 		}
+		if p, _, _ := h.fold(); !slices.Equal(p.All(), m.log.Producers().All()) {
+			continue
+		}
 		m.model, m.log0, m.older, m.cuts = slices.Clone(h), v.log0, nil, 0
 		return
 	}
-	m.fatalf("%d batches in [%d, %d) are no prefix of any of %d histories", len(got), m.log.StartOffset(), end, len(candidates))
+	m.fatalf("%d batches in [%d, %d) and producers %+v are no prefix of any of %d histories",
+		len(got), m.log.StartOffset(), end, m.log.Producers().All(), len(candidates))
 }
 
 // endsWith reports whether the batches are those of the history from an offset on.
@@ -500,11 +504,14 @@ func (m *machine) check() {
 	if end := m.model.end(m.log0); end != m.log.EndOffset() {
 		m.fatalf("the log ends at %d, want %d", m.log.EndOffset(), end)
 	}
-	leaders.TruncateFromStart(m.log.StartOffset())
-	for e := record.Epoch(0); e <= m.epoch; e++ {
+	for _, b := range m.model {
+		e := b.LeaderEpoch()
+		if b.NextOffset() <= m.log.StartOffset() {
+			continue
+		}
 		epoch, end := m.log.EpochEnd(e)
 		wantEpoch, wantEnd := leaders.EndOffset(e, m.log.EndOffset())
-		if e <= leaders.Latest() && (epoch != wantEpoch || end != wantEnd) {
+		if epoch != wantEpoch || end != wantEnd {
 			m.fatalf("epoch %d ended as %d at %d, want %d at %d", e, epoch, end, wantEpoch, wantEnd)
 		}
 	}

@@ -3,7 +3,6 @@ package commitlog
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"lignum/core/commitlog/checkpoint"
@@ -28,7 +27,8 @@ type Recovery struct {
 	start, end, recovery record.Offset
 	epochsDirty          bool
 	dirDirty             bool
-	marked               bool
+	marked               bool // truncation-checkpoint exists
+	emptied              bool // an emptying was finished, which truncation-checkpoint does not say yet
 
 	// CutBytes is how many bytes were cut off as the torn end of what had not been flushed; CutAt says where, and why. 0 if nothing was.
 	CutBytes int64
@@ -75,6 +75,9 @@ func Create(d env.Disk, dir string, id record.Partition, start record.Offset, wa
 		return fail(err)
 	}
 	if err := checkpoint.Write(d, dir, checkpoint.PartitionFile, checkpoint.EncodePartition(id.Topic)); err != nil {
+		return fail(err)
+	}
+	if err := writeReceipts(d, dir, nil); err != nil {
 		return fail(err)
 	}
 	if err := r.begin(start); err != nil {
@@ -124,13 +127,9 @@ func (r *Recovery) open(s Settings) error {
 	if r.receipts, err = readReceipts(r.disk, r.dir); err != nil {
 		return err
 	}
-	to, marked, err := readTruncation(r.disk, r.dir)
+	point, err := r.unfinished()
 	if err != nil {
 		return err
-	}
-	point := r.options.RecoveryPoint
-	if marked {
-		point, r.marked = min(point, to), true
 	}
 	if err := r.dropBelowStart(); err != nil {
 		return err
@@ -150,22 +149,74 @@ func (r *Recovery) open(s Settings) error {
 		return err
 	}
 	if r.dirDirty {
-		return r.disk.SyncDir(r.dir)
+		if err := r.disk.SyncDir(r.dir); err != nil {
+			return err
+		}
+	}
+	if r.emptied {
+		return writeTruncation(r.disk, r.dir, unfinished{to: point})
 	}
 	return nil
 }
 
-// dropBelowStart removes segments that lie wholly below the log start: deleted, but not yet on disk.
+// unfinished looks for a truncation that the store may not know of, and returns the true recovery point. If the log was being emptied
+// that is finished here.
+func (r *Recovery) unfinished() (record.Offset, error) {
+	u, marked, err := readTruncation(r.disk, r.dir)
+	if err != nil || !marked {
+		return r.options.RecoveryPoint, err
+	}
+	r.marked = true
+	point := min(r.options.RecoveryPoint, u.to)
+	if !u.emptying {
+		return point, nil
+	}
+	for _, base := range r.files.logs {
+		if err := r.dropSegment(base); err != nil {
+			return 0, err
+		}
+	}
+	r.files.logs = nil
+	if err := r.dropSnapshots(func(record.Offset) bool { return true }); err != nil {
+		return 0, err
+	}
+	if err := r.files.remove(epochs.File); err != nil {
+		return 0, fmt.Errorf("remove leader epochs: %w", err)
+	}
+	r.options.StartOffset, r.emptied = u.at, true
+	return min(point, u.at), nil
+}
+
+// dropBelowStart removes segments that lie wholly below the log start: deleted, but not yet on disk. As while the log is in use, the
+// first that stays must have a snapshot, for the batches that the producers are known from go.
 func (r *Recovery) dropBelowStart() error {
 	l := r.files
-	n := 0
-	for n+1 < len(l.logs) && l.logs[n+1] <= r.options.StartOffset {
-		if err := r.dropSegment(l.logs[n]); err != nil {
+	keep := 0
+	for i := 1; i < len(l.logs) && l.logs[i] <= r.options.StartOffset; i++ {
+		if at, err := l.loadSnapshot(r.producers.New(), l.logs[i]); err != nil {
+			return err
+		} else if at == l.logs[i] {
+			keep = i
+		}
+	}
+	if keep == 0 {
+		return nil
+	}
+	// A sync alone may not do: see scanner.
+	name := fileName(l.logs[keep], snapshotSuffix)
+	content, err := readFile(r.disk, l.path(name))
+	if err != nil {
+		return err
+	}
+	if err := checkpoint.Write(r.disk, r.dir, name, content); err != nil {
+		return err
+	}
+	for _, base := range l.logs[:keep] {
+		if err := r.dropSegment(base); err != nil {
 			return err
 		}
-		n++
 	}
-	l.logs = slices.Delete(l.logs, 0, n)
+	l.logs = slices.Delete(l.logs, 0, keep)
 	return nil
 }
 
@@ -195,21 +246,35 @@ func (r *Recovery) dropSnapshots(drop func(at record.Offset) bool) error {
 	return nil
 }
 
-// loadEpochs reads the leader epochs. If there is no file, or none that makes sense, they are gathered from the batches.
+// loadEpochs reads the leader epochs.
 func (r *Recovery) loadEpochs() error {
 	entries, err := epochs.Read(r.disk, r.dir)
 	if err != nil && !errors.Is(err, checkpoint.ErrCorrupt) {
 		return err
 	}
 	r.epochs = epochs.New(entries)
-	if _, there := r.files.sizes[epochs.File]; there && err == nil {
+	return nil
+}
+
+// foldBelow gathers the epochs of batches below the limit that the file says nothing of, because there was none that makes sense, or
+// because records that were deleted came back with a loss of power.
+func (r *Recovery) foldBelow(limit record.Offset) error {
+	known := r.epochs.Entries()
+	if len(known) > 0 {
+		limit = min(limit, known[0].Start)
+	}
+	if len(r.files.logs) == 0 || r.files.logs[0] >= limit {
 		return nil
 	}
+	r.epochs = epochs.New(nil)
 	r.epochsDirty = true
-	if !r.options.Clean {
-		return nil // see loadUnclean
+	if err := r.files.eachBatch(0, limit, r.fold); err != nil {
+		return err
 	}
-	return r.files.eachBatch(0, math.MaxInt64, r.fold)
+	for _, e := range known {
+		r.epochs.Assign(e.Epoch, e.Start)
+	}
+	return nil
 }
 
 // fold notes the epoch of a batch.
@@ -245,7 +310,7 @@ func (r *Recovery) settleStart(point record.Offset) error {
 	if r.epochs.TruncateFromEnd(r.end + 1) { // at the end may be an election without an append
 		r.epochsDirty = true
 	}
-	if r.epochs.TruncateFromStart(r.start) {
+	if r.epochs.TruncateFromStart(r.segments[0].base) {
 		r.epochsDirty = true
 	}
 	return nil
@@ -278,6 +343,9 @@ func (r *Recovery) begin(base record.Offset) error {
 		return err
 	}
 	s.files, s.createdWall, s.recvWall = files, r.options.Wall, r.options.Wall
+	if r.files != nil {
+		_, s.safe = slices.BinarySearch(r.files.snapshots, base)
+	}
 	r.segments = append(r.segments, s)
 	r.dirDirty = true
 	return nil
@@ -297,6 +365,8 @@ func (r *Recovery) segment(base, next record.Offset, size int64) *segment {
 // date says when the segment's last batch came: what segment-receipts knows; without such a file, as where Kafka has written, the greatest
 // timestamp; otherwise now.
 func (r *Recovery) date(s *segment) {
+	_, s.safe = slices.BinarySearch(r.files.snapshots, s.base)
+	s.safe = s.safe && (r.options.Clean || s.base < r.options.RecoveryPoint)
 	wall, known := r.receipts[s.base]
 	switch {
 	case known:

@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"lignum/core/env"
@@ -46,29 +47,40 @@ func (l *Log) age() time.Duration {
 	return time.Duration(min(l.settings.RetentionMillis, most)) * time.Millisecond
 }
 
-// AdvanceStart moves the log start forward, at most to the log end, and removes the segments that lie below it. It never moves back.
+// AdvanceStart moves the log start forward, at most to the log end, and removes the segments that lie below it, if need be once a sync
+// has made the next one's snapshot durable. It never moves back.
 func (l *Log) AdvanceStart(o record.Offset) {
 	o = min(o, l.end)
 	if o <= l.start || l.failure != nil || l.closed {
 		return
 	}
 	l.start = o
-	if l.epochs.TruncateFromStart(o) {
-		l.epochsDirty = true
-	}
+	l.trim()
+	l.check()
+}
+
+// trim removes the segments below the log start, as far as the first that stays has a synced snapshot: what is known of the producers
+// must not go with the batches that it is known from.
+func (l *Log) trim() {
 	n := 0
-	for n+1 < len(l.segments) && l.segments[n+1].base <= o {
-		l.discard(l.segments[n])
-		n++
+	for i := 1; i < len(l.segments) && l.segments[i].base <= l.start; i++ {
+		if l.segments[i].safe {
+			n = i
+		}
 	}
 	if n == 0 {
 		return
 	}
-	l.segments = append(l.segments[:0], l.segments[n:]...)
+	for _, s := range l.segments[:n] {
+		l.discard(s)
+	}
+	l.segments = slices.Delete(l.segments, 0, n)
+	if l.epochs.TruncateFromStart(l.segments[0].base) {
+		l.epochsDirty = true
+	}
 	for len(l.ring.chunks) > 0 && l.ring.chunks[0].segment.dead && !l.stale {
 		l.ring.dropOldest()
 	}
-	l.check()
 }
 
 // ReleaseMemory gives back chunks, the oldest first, until n bytes are free or all that is left must stay: what is not written is

@@ -3,7 +3,6 @@ package commitlog_test
 import (
 	"fmt"
 	"slices"
-	"testing"
 	"time"
 
 	"lignum/core/commitlog"
@@ -18,7 +17,7 @@ var partition = record.Partition{Topic: record.TopicID{1, 2, 3}}
 
 // rig is a log on a simulated disk, with a store around it that does no more than run the jobs.
 type rig struct {
-	t        testing.TB
+	t        tester
 	disk     *sim.Disk
 	mem      *sim.Memory
 	settings commitlog.Settings
@@ -35,7 +34,14 @@ type rig struct {
 	written []int // sizes of Writes, for scripts
 }
 
-func newRig(t testing.TB, seed uint64, s commitlog.Settings) *rig {
+// tester is what testing.T and rapid.T have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func newRig(t tester, seed uint64, s commitlog.Settings) *rig {
 	return &rig{
 		t: t, disk: sim.NewDisk(sim.DiskOptions{Seed: seed}), mem: sim.NewMemory(), settings: s,
 		now: 1, wall: 1_700_000_000_000,
@@ -159,22 +165,23 @@ func (r *rig) flush() error {
 
 // settle writes and syncs all that waits.
 func (r *rig) settle() error {
-	if err := r.flush(); err != nil {
-		return err
-	}
-	if r.sync == nil {
-		r.sync = r.log.TakeSync()
-	}
-	for r.sync != nil {
-		r.sync.Run()
+	for {
+		if err := r.flush(); err != nil {
+			return err
+		}
+		if r.sync == nil {
+			r.sync = r.log.TakeSync()
+		}
+		if r.sync == nil {
+			return nil
+		}
 		s := r.sync
 		r.sync = nil
+		s.Run()
 		if err := r.log.Synced(s); err != nil {
 			return err
 		}
-		r.sync = r.log.TakeSync()
 	}
-	return nil
 }
 
 // checkpoint is what the store does now and then.

@@ -33,7 +33,7 @@ func (l *Log) begin(base record.Offset, wall env.Millis) *segment {
 		createdWall: wall,
 		recvWall:    wall,
 	}
-	if !l.stale {
+	if !l.stale && base > 0 {
 		s.snapshot = l.producers.Snapshot()
 	}
 	l.limitAge(s)
@@ -111,7 +111,7 @@ func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
 	l.producers, l.stale = l.producers.New(), false
 	l.epochs.Clear()
 	l.epochsDirty = true
-	l.truncation.restarts, l.truncation.restart = true, o
+	l.truncation.restarts, l.truncation.restart, l.truncation.marked, l.truncation.unmark = true, o, true, false
 	l.start, l.end, l.written = o, o, o
 	l.begin(o, wall)
 	l.check()

@@ -25,12 +25,18 @@ type scanner struct {
 	size   int64 // bytes in the file
 	at     int64 // where the next batch starts
 	memory []byte
+	pos    int64  // position in the file of memory[0]
 	have   []byte // what of the file from at on is in memory
 	table  *crc32.Table
+
+	// What was never synced is written back as it is read: if an earlier life of the broker died of a failed sync, its pages look
+	// clean, and a sync alone would not bring them to the disk (fsyncgate).
+	flushed record.Offset // batches that end at or below were synced
+	back    int64         // from here to at it is still to be written back; -1: nothing
 }
 
-func newScanner(f env.File, size int64, memory []byte) *scanner {
-	return &scanner{file: f, size: size, memory: memory, table: crc32.MakeTable(crc32.Castagnoli)}
+func newScanner(f env.File, size int64, memory []byte, flushed record.Offset) *scanner {
+	return &scanner{file: f, size: size, memory: memory, table: crc32.MakeTable(crc32.Castagnoli), flushed: flushed, back: -1}
 }
 
 // next reads the batch at s.at and moves on. The batch is valid until the following call; of one larger than mostWhole only the header
@@ -70,11 +76,26 @@ func (s *scanner) next() (b record.Batch, bad, err error) {
 
 func (s *scanner) skip(n int) {
 	s.at += int64(n)
-	s.have = s.have[min(n, len(s.have)):]
+	s.have = s.have[n:]
+}
+
+// writeBack writes what was read and is not known to be synced, before memory is used for something else.
+func (s *scanner) writeBack() error {
+	if s.back < 0 || s.back == s.at {
+		return nil
+	}
+	if err := s.file.WriteAt(s.back, s.memory[s.back-s.pos:s.at-s.pos]); err != nil {
+		return fmt.Errorf("write back at %d: %w", s.back, err)
+	}
+	s.back = s.at
+	return nil
 }
 
 // fill reads on so that n bytes from s.at on are in memory, or as many as the file has.
 func (s *scanner) fill(n int) error {
+	if err := s.writeBack(); err != nil {
+		return err
+	}
 	if n > len(s.memory) {
 		memory := make([]byte, n)
 		copy(memory, s.have)
@@ -87,8 +108,14 @@ func (s *scanner) fill(n int) error {
 	if err := readFull(s.file, s.memory[got:want], s.at+int64(got)); err != nil {
 		return err
 	}
-	s.have = s.memory[:want]
+	s.pos, s.have = s.at, s.memory[:want]
 	return nil
+}
+
+// piece reads a piece of a batch that is not held as a whole.
+func (s *scanner) piece(at, end int64) ([]byte, error) {
+	piece := s.memory[:min(int64(len(s.memory)), end-at)]
+	return piece, readFull(s.file, piece, at)
 }
 
 // streamed checks a batch that is too large to be held.
@@ -97,11 +124,14 @@ func (s *scanner) streamed(h header, n int) (b record.Batch, bad, err error) {
 	if first.batch().IsControl() {
 		return nil, fmt.Errorf("%w: a control batch of %d bytes", record.ErrCorrupt, n), nil
 	}
+	if err := s.writeBack(); err != nil {
+		return nil, nil, err
+	}
 	end := s.at + int64(n)
 	sum := crc32.Checksum(first[crcFrom:], s.table)
 	for at := s.at + record.HeaderSize; at < end; {
-		piece := s.memory[:min(int64(len(s.memory)), end-at)]
-		if err := readFull(s.file, piece, at); err != nil {
+		piece, err := s.piece(at, end)
+		if err != nil {
 			return nil, nil, err
 		}
 		sum = crc32.Update(sum, s.table, piece)
@@ -110,7 +140,20 @@ func (s *scanner) streamed(h header, n int) (b record.Batch, bad, err error) {
 	if sum != first.batch().CRC() {
 		return nil, fmt.Errorf("%w: checksum %08x, stored %08x", record.ErrCorrupt, sum, first.batch().CRC()), nil
 	}
-	s.at, s.have = end, nil
+	for at := s.at; at < end && first.NextOffset() > s.flushed; {
+		piece, err := s.piece(at, end)
+		if err == nil {
+			err = s.file.WriteAt(at, piece)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		at += int64(len(piece))
+	}
+	s.at, s.have = end, s.memory[:0]
+	if s.back >= 0 {
+		s.back = end
+	}
 	return first.batch(), nil, nil
 }
 
@@ -133,16 +176,22 @@ func (s *scanner) scan(x *indexer, limit record.Offset, visit func(b record.Batc
 		}
 		if bad != nil {
 			s.at = at
-			return next, bad, nil
+			return next, bad, s.writeBack()
 		}
 		if e := b.LeaderEpoch(); e >= 0 {
 			epoch = e
+		}
+		if s.back < 0 && b.NextOffset() > s.flushed {
+			s.back = s.at
+			if b.Size() == int(s.at-at) {
+				s.back = at // one that was streamed is written already
+			}
 		}
 		x.add(b.LastOffset(), b.MaxTimestamp(), s.at-at)
 		next = b.NextOffset()
 		visit(b)
 	}
-	return next, nil, nil
+	return next, nil, s.writeBack()
 }
 
 // continues says what is wrong with a batch at this place.

@@ -19,6 +19,7 @@ type segment struct {
 	dead      bool          // no longer part of the log
 	dirty     bool          // has written bytes that no sync has been asked for
 	snapDirty bool          // its snapshot was written and not yet synced
+	safe      bool          // there is a synced snapshot of the producers as of base
 	mended    bool          // its index was found bad and is to be rebuilt
 
 	rollMillis  int64       // segment.ms less this segment's jitter

@@ -17,8 +17,8 @@ type Sync struct {
 	dir      string
 	end      record.Offset // what becomes the recovery point; a truncation lowers it
 	files    []fileSet     // references of its own
-	snaps    []record.Offset
-	closed   []*segment // sealed segments whose handles are not needed behind it; for the loop alone
+	snaps    []*segment    // their snapshots; the job looks at the base alone, which never changes
+	closed   []*segment    // sealed segments whose handles are not needed behind it; for the loop alone
 	epochs   []epochs.Entry
 	doEpochs bool
 	receipts []receipt
@@ -29,10 +29,10 @@ type Sync struct {
 	err      error
 }
 
-// TakeSync hands out the sync of what is written; nil if there is nothing to sync, if one is under way, or if the log has failed. It
-// may run on any lane.
+// TakeSync hands out the sync of what is written; nil if there is nothing to sync, if one is under way, if a truncation is still to be
+// written, or if the log has failed. It may run on any lane.
 func (l *Log) TakeSync() *Sync {
-	if l.failure != nil || l.closed || l.syncing != nil {
+	if l.failure != nil || l.closed || l.syncing != nil || l.cutting() {
 		return nil
 	}
 	if l.written <= l.recovery && !l.epochsDirty && !l.dirDirty && !slices.ContainsFunc(l.segments, (*segment).unsynced) {
@@ -40,6 +40,12 @@ func (l *Log) TakeSync() *Sync {
 	}
 	l.syncing = l.gatherSync(false)
 	return l.syncing
+}
+
+// cutting reports whether a truncation is still to be done on disk. Until then no sync may write down what the log knows, for the
+// disk does not agree with it.
+func (l *Log) cutting() bool {
+	return l.truncation.due || slices.ContainsFunc(l.outstanding, func(w *Writes) bool { return w.cut.due })
 }
 
 // unsynced reports whether the segment has files that a sync is to cover.
@@ -55,7 +61,7 @@ func (l *Log) gatherSync(closing bool) *Sync {
 			continue
 		}
 		if seg.snapDirty {
-			s.snaps = append(s.snaps, seg.base)
+			s.snaps = append(s.snaps, seg)
 		}
 		if seg.files.log != nil && (seg.dirty || seg.sealed || closing) {
 			f := fileSet{log: seg.files.log}
@@ -117,9 +123,9 @@ func (s *Sync) run() error {
 			}
 		}
 	}
-	for _, at := range s.snaps {
-		if err := syncFile(s.disk, join(s.dir, fileName(at, snapshotSuffix))); err != nil {
-			return fmt.Errorf("sync snapshot %d of %s: %w", at, s.dir, err)
+	for _, seg := range s.snaps {
+		if err := syncFile(s.disk, join(s.dir, fileName(seg.base, snapshotSuffix))); err != nil {
+			return fmt.Errorf("sync snapshot %d of %s: %w", seg.base, s.dir, err)
 		}
 	}
 	if s.doEpochs {
@@ -169,11 +175,15 @@ func (l *Log) Synced(s *Sync) error {
 		return l.failure
 	}
 	l.recovery = max(l.recovery, s.end)
+	for _, seg := range s.snaps {
+		seg.safe = true
+	}
 	for _, seg := range s.closed {
 		if !seg.dead && !seg.due() && !seg.dirty && seg.files.log != nil {
 			l.cold.put(seg.base, &seg.files, &l.closing)
 		}
 	}
+	l.trim()
 	l.check()
 	return nil
 }

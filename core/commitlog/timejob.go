@@ -29,7 +29,7 @@ type timePlace struct {
 func (j *TimeJob) Run() {
 	for i := range j.places {
 		p := &j.places[i]
-		if j.err == nil {
+		if j.err == nil && p.view.size > 0 {
 			j.err = p.view.open()
 		}
 		if j.err == nil {
@@ -72,6 +72,9 @@ func (j *TimeJob) lookAt(p *timePlace) error {
 // startAt is where to start to look for a time: behind the batches that the time index knows to be before it.
 func (p *timePlace) startAt(q timeQuery) (int64, error) {
 	v := &p.view
+	if v.size == 0 {
+		return 0, nil
+	}
 	o := q.from
 	e, err := floor(v.files.times, v.times, timesEntry, func(e []byte) bool {
 		t, _ := timeAt(e, v.base)
@@ -84,12 +87,17 @@ func (p *timePlace) startAt(q timeQuery) (int64, error) {
 		_, last := timeAt(e, v.base)
 		o = max(o, last)
 	}
-	if o <= v.base || v.size == 0 {
+	return p.seek(o)
+}
+
+// seek is where the batch that reaches an offset starts in the file; the file's end if it is not there.
+func (p *timePlace) seek(o record.Offset) (int64, error) {
+	if o <= p.view.base || p.view.size == 0 {
 		return 0, nil
 	}
-	pos, n, err := v.seek(o, make([]byte, searchBytes), &p.badIndex)
+	pos, n, err := p.view.seek(o, make([]byte, searchBytes), &p.badIndex)
 	if n == 0 {
-		pos = v.size
+		pos = p.view.size
 	}
 	return pos, err
 }
@@ -115,12 +123,9 @@ func (j *TimeJob) lookMax(p *timePlace) error {
 	if r := j.result; best < 0 || (r.Found && (best < r.Timestamp || (best == r.Timestamp && last > r.Offset))) {
 		return nil
 	}
-	start, n, err := p.view.seek(last, make([]byte, searchBytes), &p.badIndex)
+	start, err := p.seek(last)
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		start = p.view.size
 	}
 	return p.each(start, func(h header, load func() (record.Batch, error)) (bool, error) {
 		if h.LastOffset() < last {

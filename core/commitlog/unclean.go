@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
 	"lignum/core/record"
 )
@@ -24,7 +25,7 @@ func (r *Recovery) loadUnclean(set Settings, point record.Offset) error {
 		}
 		first++
 	}
-	if err := r.loadState(logs[first], point); err != nil {
+	if err := r.loadState(logs[first]); err != nil {
 		return err
 	}
 	s := scan{Recovery: r, set: set, point: point, memory: make([]byte, min(scanBlock, r.longest(first)))}
@@ -41,21 +42,19 @@ func (r *Recovery) longest(i int) int64 {
 	return n
 }
 
-// loadState brings producers and epochs to where the reading starts. Snapshots above the recovery point may be from a history that was
-// truncated, or may not be whole: they go.
-func (r *Recovery) loadState(from, point record.Offset) error {
-	if err := r.dropSnapshots(func(at record.Offset) bool { return at > point }); err != nil {
+// loadState brings producers and epochs to where the reading starts. Snapshots beyond may lie beyond the log's end: they go, and are
+// made anew.
+func (r *Recovery) loadState(from record.Offset) error {
+	if err := r.dropSnapshots(func(at record.Offset) bool { return at > from }); err != nil {
 		return err
 	}
-	if len(r.epochs.Entries()) == 0 {
-		if err := r.files.eachBatch(0, from, r.fold); err != nil {
-			return err
-		}
+	if err := r.foldBelow(from); err != nil {
+		return err
 	}
 	if r.epochs.TruncateFromEnd(from) {
 		r.epochsDirty = true
 	}
-	return r.files.loadProducers(r.producers, min(point, from), from)
+	return r.files.loadProducers(r.producers, from)
 }
 
 // scan reads segments one behind the other.
@@ -80,7 +79,10 @@ func (s *scan) run(first int) error {
 		if base > s.expect && s.expect >= s.point && i > first {
 			return s.cut(i, fmt.Errorf("nothing between offsets %d and %d", s.expect, base))
 		}
-		bad, err := s.segment(base, limit, i > first, last)
+		if err := s.snapshot(base, i == first); err != nil {
+			return err
+		}
+		bad, err := s.segment(base, limit, last)
 		if err != nil {
 			return err
 		}
@@ -91,16 +93,27 @@ func (s *scan) run(first int) error {
 	return nil
 }
 
-// segment reads one segment. bad says why it was cut, nil if it was not.
-func (s *scan) segment(base, limit record.Offset, snapshot, last bool) (bad, err error) {
-	if snapshot {
-		if err := writeFile(s.disk, s.dir, fileName(base, snapshotSuffix), s.producers.Snapshot()); err != nil {
-			return nil, fmt.Errorf("write snapshot %d: %w", base, err)
-		}
+// snapshot writes down the producers as of the start of a segment that was begun since the recovery point. The first segment's is
+// written durably: what came before may be deleted, so it is never without one.
+func (s *scan) snapshot(base record.Offset, first bool) error {
+	if base == 0 || base < s.point {
+		return nil
 	}
+	write := writeFile
+	if first {
+		write = checkpoint.Write
+	}
+	if err := write(s.disk, s.dir, fileName(base, snapshotSuffix), s.producers.Snapshot()); err != nil {
+		return fmt.Errorf("write snapshot %d: %w", base, err)
+	}
+	return nil
+}
+
+// segment reads one segment. bad says why it was cut, nil if it was not.
+func (s *scan) segment(base, limit record.Offset, last bool) (bad, err error) {
 	seg := s.Recovery.segment(base, base, 0)
 	seg.indexer = newIndexer(base, s.set.IndexIntervalBytes)
-	seg.snapDirty = snapshot
+	seg.snapDirty = base > 0 && base >= s.point
 	s.segments = append(s.segments, seg)
 	name := s.files.path(fileName(base, logSuffix))
 	if seg.files, err = s.openIndexed(base); err != nil {
@@ -110,7 +123,7 @@ func (s *scan) segment(base, limit record.Offset, snapshot, last bool) (bad, err
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	sc := newScanner(seg.files.log, size, s.memory)
+	sc := newScanner(seg.files.log, size, s.memory, s.point)
 	seg.next, bad, err = sc.scan(&seg.indexer, limit, func(b record.Batch) { s.visit(seg, b) })
 	s.memory = sc.memory
 	if err != nil {
@@ -213,7 +226,7 @@ func (s *scan) cut(i int, why error) error {
 			if err := seg.files.close(); err != nil {
 				return err
 			}
-			if err := s.dropSegment(seg.base); err != nil {
+			if err := s.files.removeSegment(seg.base); err != nil { // its snapshot stays good
 				return err
 			}
 			s.segments = s.segments[:n-1]

@@ -40,12 +40,17 @@ func (w *Writes) run() error {
 			return fmt.Errorf("write %s: %w", join(w.lane.dir, fileName(p.base, logSuffix)), err)
 		}
 	}
+	if w.cut.restarts {
+		if err := w.emptied(); err != nil {
+			return err
+		}
+	}
 	if w.rebuild == nil {
 		return nil
 	}
 	files, err := list(w.lane.disk, w.lane.dir)
 	if err == nil {
-		err = files.loadProducers(w.rebuild, w.asOf, w.asOf)
+		err = files.loadProducers(w.rebuild, w.asOf)
 	}
 	if err != nil {
 		return fmt.Errorf("rebuild producers of %s: %w", w.lane.dir, err)
@@ -63,9 +68,10 @@ func (w *Writes) truncate() error {
 			return fmt.Errorf("remove the mark of a truncation: %w", err)
 		}
 	}
-	if w.cut.mark {
-		if err := writeTruncation(lane.disk, lane.dir, w.cut.to); err != nil {
-			return fmt.Errorf("mark a truncation to %d: %w", w.cut.to, err)
+	note := unfinished{to: w.cut.to, emptying: w.cut.restarts, at: w.cut.restart}
+	if w.cut.mark || w.cut.restarts {
+		if err := writeTruncation(lane.disk, lane.dir, note); err != nil {
+			return fmt.Errorf("note a truncation to %d: %w", w.cut.to, err)
 		}
 	}
 	for _, base := range w.removes {
@@ -81,6 +87,19 @@ func (w *Writes) truncate() error {
 	}
 	if err := lane.disk.SyncDir(lane.dir); err != nil {
 		return fmt.Errorf("truncate %s: %w", lane.dir, err)
+	}
+	return nil
+}
+
+// emptied notes that the log is empty and starts anew, which its new segment now says. Whoever opens it before would finish the job.
+func (w *Writes) emptied() error {
+	lane := w.lane
+	err := lane.disk.SyncDir(lane.dir)
+	if err == nil {
+		err = writeTruncation(lane.disk, lane.dir, unfinished{to: w.cut.to})
+	}
+	if err != nil {
+		return fmt.Errorf("note that %s is empty: %w", lane.dir, err)
 	}
 	return nil
 }
@@ -120,7 +139,8 @@ func (w *Writes) removeSnapshots() error {
 		return err
 	}
 	for _, e := range entries {
-		if at, suffix, ok := parseName(e.Name); !ok || suffix != snapshotSuffix || at <= w.cut.to {
+		at, suffix, ok := parseName(e.Name)
+		if !ok || suffix != snapshotSuffix || (at <= w.cut.to && !w.cut.restarts) {
 			continue
 		}
 		if err := w.rename(e.Name); err != nil {
@@ -226,7 +246,7 @@ func openSegment(d env.Disk, dir string, base record.Offset, mode env.Mode) (f f
 		return file
 	}
 	f.log, f.index, f.times = open(logSuffix), open(indexSuffix), open(timesSuffix)
-	if mode != env.CreateNew {
+	if mode != env.CreateNew && err == nil {
 		if f.txns = open(txnsSuffix); errors.Is(err, env.ErrNotExist) {
 			err = nil
 		}

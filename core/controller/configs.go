@@ -136,7 +136,7 @@ func (c *Controller) alterBroker(r *AlterConfigs) ([]metadata.Record, Refusal) {
 		after, err = config.CheckBroker(after, scope)
 	}
 	if err != nil {
-		return nil, badConfig(err)
+		return nil, refuse(wire.InvalidRequest, err.Error()) // Kafka's code for every fault in a broker's settings
 	}
 	var records []metadata.Record
 	differences(current, after, func(s config.Setting, removed bool) {

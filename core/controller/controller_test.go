@@ -236,7 +236,7 @@ func TestAlterConfigs(t *testing.T) {
 		{AlterConfigs{Resource: Resource{TopicResource, "?"}}, "INVALID_TOPIC_EXCEPTION"},
 		{AlterConfigs{Resource: Resource{BrokerResource, ""}, Changes: set("message.max.bytes", "7")}, "ok 1"},
 		{AlterConfigs{Resource: Resource{BrokerResource, "1"}, Changes: set("message.max.bytes", "7")}, "ok 1"},
-		{AlterConfigs{Resource: Resource{BrokerResource, "1"}, Changes: set("num.partitions", "7")}, "INVALID_CONFIG"},
+		{AlterConfigs{Resource: Resource{BrokerResource, "1"}, Changes: set("num.partitions", "7")}, "INVALID_REQUEST"},
 		{AlterConfigs{Resource: Resource{BrokerResource, "2"}, Changes: set("message.max.bytes", "7")}, "BROKER_ID_NOT_REGISTERED"},
 		{AlterConfigs{Resource: Resource{BrokerResource, "one"}}, "INVALID_REQUEST"},
 		{AlterConfigs{Resource: Resource{BrokerLoggerResource, "1"}}, "INVALID_REQUEST"},

@@ -151,3 +151,16 @@ func without(list []record.NodeID, id record.NodeID) []record.NodeID {
 	}
 	return rest
 }
+
+// RaiseLeaderEpoch decides about a partition whose log was written in later leader epochs than the image knows, because its directory
+// came from another cluster: the leader goes on in an epoch above all of them, since epochs in a log never decrease (L3).
+func (c *Controller) RaiseLeaderEpoch(id record.Partition, above record.Epoch) []metadata.Record {
+	p := c.Image.Partition(id)
+	if p == nil || p.LeaderEpoch > above {
+		return nil
+	}
+	next := *p
+	next.LeaderEpoch = above + 1
+	next.Epoch++
+	return []metadata.Record{&metadata.PartitionChanged{Topic: id.Topic, Index: id.Index, Partition: next}}
+}

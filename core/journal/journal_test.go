@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -87,6 +88,10 @@ func (w *world) open() {
 		if uint64(e.Offset) != counter || e.Log != w.logOf(counter) || !bytes.Equal(e.Data[0], w.content[counter]) {
 			w.t.Fatalf("entry %d is offset %d of %v with %d bytes", counter, e.Offset, e.Log, len(e.Data[0]))
 		}
+	}
+	r.Rewind()
+	if again, err := readAll(r); err != nil || !reflect.DeepEqual(again, entries) {
+		w.t.Fatalf("second pass: %d entries, error %v; first pass: %d entries", len(again), err, len(entries))
 	}
 	w.base, w.counter, w.durable = first-1, last, last
 	w.j = New(r, w.rand)

@@ -25,9 +25,6 @@ func checksum(p []byte) uint32 { return crc32.Checksum(p, castagnoli) }
 // reset takes back everything that keep handed out.
 func (r *reader) reset() { r.kept, r.used = 0, 0 }
 
-// at is peek at the end of what was read of the file.
-func (r *reader) at(f *file, n int) ([]byte, error) { return r.peek(f, f.end, n) }
-
 // peek returns n bytes, fewer at the end of the file; n is small.
 func (r *reader) peek(f *file, at int64, n int) ([]byte, error) {
 	if r.file != f || at < r.off || at+int64(n) > r.off+int64(len(r.window)) {
@@ -46,14 +43,14 @@ func (r *reader) peek(f *file, at int64, n int) ([]byte, error) {
 	return p[:min(n, len(p))], nil
 }
 
-// keep returns a copy of the n bytes at the end of what was read of the file.
-func (r *reader) keep(f *file, n int64) ([]byte, error) {
+// keep returns a copy of n bytes.
+func (r *reader) keep(f *file, at, n int64) ([]byte, error) {
 	p := r.room(int(n))
 	have := 0
-	if r.file == f && f.end >= r.off && f.end < r.off+int64(len(r.window)) {
-		have = copy(p, r.window[f.end-r.off:])
+	if r.file == f && at >= r.off && at < r.off+int64(len(r.window)) {
+		have = copy(p, r.window[at-r.off:])
 	}
-	if err := readFull(f, p[have:], f.end+int64(have)); err != nil {
+	if err := readFull(f, p[have:], at+int64(have)); err != nil {
 		return nil, err
 	}
 	r.kept += n

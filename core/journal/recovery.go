@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lignum/core/env"
+	"lignum/core/invariant"
 	"lignum/core/record"
 )
 
@@ -36,6 +37,8 @@ type Recovery struct {
 
 	files  []*file // in order of generation; those before at have been read
 	at     int
+	pos    int64   // of the next group in files[at]
+	second bool    // this is the second pass
 	sealed []*file // held groups
 	ready  []*file // held none
 	stale  []*file // still have a name in the ring, but nothing needs them
@@ -51,7 +54,7 @@ type Recovery struct {
 
 // Open lists the files, removes what was left half made, and reads the headers. A job.
 func Open(d env.Disk, dir string, o Options, s Opening) (*Recovery, error) {
-	r := &Recovery{disk: d, dir: dir, o: o.withDefaults(), salt: s.Salt, next: 1}
+	r := &Recovery{disk: d, dir: dir, o: o.withDefaults(), salt: s.Salt, next: 1, pos: block}
 	if err := r.makeDir(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -204,33 +207,17 @@ func (r *Recovery) Read() ([]Entry, error) {
 	var entries []Entry
 	for r.at < len(r.files) && (len(entries) == 0 || r.reader.kept < r.o.StepBytes) {
 		f := r.files[r.at]
-		h, body, err := r.group(f)
-		if err != nil {
-			return nil, fmt.Errorf("journal: %s position %d: %w", name(r.dir, f.generation), f.end, err)
+		var err error
+		if entries, err = r.readGroup(f, entries); err != nil {
+			return nil, fmt.Errorf("journal: %s position %d: %w", name(r.dir, f.generation), r.pos, err)
 		}
-		if body == nil {
-			r.endFile(f)
-			continue
-		}
-		if len(r.ready) > 0 {
-			last := r.ready[len(r.ready)-1]
-			return nil, fmt.Errorf("journal: %s position %d: %w: no group, but %s has some",
-				name(r.dir, last.generation), last.end, ErrCorrupt, name(r.dir, f.generation))
-		}
-		before := len(entries)
-		if entries, err = decodeEntries(body, h.entries, entries); err != nil {
-			return nil, fmt.Errorf("journal: %s position %d: %w", name(r.dir, f.generation), f.end, err)
-		}
-		for _, e := range entries[before:] {
-			r.seq++
-			f.covers(e.Log, r.seq)
-		}
-		f.end += h.padded()
-		r.number = h.number + 1
-		r.first = max(r.first, h.first)
 	}
 	if len(entries) > 0 {
 		return entries, nil
+	}
+	if r.second {
+		r.done = true
+		return nil, io.EOF
 	}
 	if err := r.finish(); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
@@ -238,23 +225,68 @@ func (r *Recovery) Read() ([]Entry, error) {
 	return nil, io.EOF
 }
 
+// Rewind makes Read start again at the first entry, once it has come to the end.
+func (r *Recovery) Rewind() {
+	if !r.done {
+		invariant.Violated("journal: rewound before the end")
+	}
+	r.files, r.at, r.pos, r.seq = r.sealed, 0, block, 0
+	r.done, r.second = false, true
+}
+
+// readGroup reads one group, or finds the end of the file.
+func (r *Recovery) readGroup(f *file, entries []Entry) ([]Entry, error) {
+	if r.second && r.pos == f.end {
+		r.at, r.pos = r.at+1, block
+		return entries, nil
+	}
+	h, body, err := r.group(f)
+	if err != nil {
+		return entries, err
+	}
+	if body == nil {
+		r.endFile(f)
+		return entries, nil
+	}
+	if len(r.ready) > 0 && !r.second {
+		last := r.ready[len(r.ready)-1]
+		return entries, fmt.Errorf("%w: a group, but %s before it has none", ErrCorrupt, name(r.dir, last.generation))
+	}
+	before := len(entries)
+	if entries, err = decodeEntries(body, h.entries, entries); err != nil {
+		return entries, err
+	}
+	for _, e := range entries[before:] {
+		r.seq++
+		if !r.second {
+			f.covers(e.Log, r.seq)
+		}
+	}
+	r.pos += h.padded()
+	if !r.second {
+		r.number = h.number + 1
+		r.first = max(r.first, h.first)
+	}
+	return entries, nil
+}
+
 // Seq is the sequence of the last entry that Read has returned.
 func (r *Recovery) Seq() uint64 { return r.seq }
 
-// group reads the group at the end of what was read of f. There is none if body is nil: what is there is stale or torn.
+// group reads the group at pos. There is none if body is nil: what is there is stale or torn.
 func (r *Recovery) group(f *file) (h groupHeader, body []byte, err error) {
-	p, err := r.reader.at(f, groupHeaderBytes)
+	p, err := r.reader.peek(f, r.pos, groupHeaderBytes)
 	if err != nil {
 		return h, nil, err
 	}
 	h, ok := decodeGroupHeader(p, f.identity)
 	switch {
-	case !ok || h.bytes > f.size-f.end:
+	case !ok || h.bytes > f.size-r.pos:
 		return h, nil, r.checkTail(f)
-	case r.number != noGroup && h.number != r.number:
+	case !r.second && r.number != noGroup && h.number != r.number:
 		return h, nil, fmt.Errorf("%w: group %d follows %d", ErrCorrupt, h.number, r.number-1)
 	}
-	if p, err = r.reader.keep(f, h.bytes); err != nil {
+	if p, err = r.reader.keep(f, r.pos, h.bytes); err != nil {
 		return h, nil, err
 	}
 	body = p[groupHeaderBytes:]
@@ -267,7 +299,10 @@ func (r *Recovery) group(f *file) (h groupHeader, body []byte, err error) {
 // checkTail makes sure that no group of this life of the file stands behind the bad one: that is only written when
 // the one before is durable (J1, J3). Files behind it are watched over by the group numbers.
 func (r *Recovery) checkTail(f *file) error {
-	for at := f.end + block; at+groupHeaderBytes <= f.size; at += block {
+	if r.second {
+		return fmt.Errorf("%w: a group that was good a moment ago", ErrCorrupt)
+	}
+	for at := r.pos + block; at+groupHeaderBytes <= f.size; at += block {
 		p, err := r.reader.peek(f, at, groupHeaderBytes)
 		if err != nil {
 			return err
@@ -281,7 +316,8 @@ func (r *Recovery) checkTail(f *file) error {
 
 // endFile files a file that has been read to its end.
 func (r *Recovery) endFile(f *file) {
-	r.at++
+	f.end = r.pos
+	r.at, r.pos = r.at+1, block
 	if f.end > block {
 		r.sealed = append(r.sealed, f)
 	} else {
@@ -313,7 +349,6 @@ func (r *Recovery) finish() error {
 		r.ready = append(r.ready, f)
 	}
 	r.number = max(r.number, 1)
-	r.reader = reader{}
 	r.done = true
 	return nil
 }

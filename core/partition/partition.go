@@ -157,7 +157,8 @@ func (p *Partition) Available() wire.ErrorCode {
 	switch {
 	case p.failure != nil:
 		return wire.KafkaStorageError
-	case !p.leads(), p.log == nil:
+	case !p.leads(), p.log == nil, p.log.LatestEpoch() > p.leaderEpoch:
+		// A log that has seen later epochs than the one this replica leads in must not be appended to (L3).
 		return wire.NotLeaderOrFollower
 	}
 	return wire.None

@@ -8,12 +8,14 @@ import (
 	"lignum/core/record"
 )
 
-// ReadRequest asks for batches, Records are what was found, and Producer is what a partition remembers of an idempotent producer.
-type (
-	ReadRequest = commitlog.ReadRequest
-	Records     = commitlog.ReadResult
-	Producer    = producers.Info
-)
+// ReadRequest asks for batches.
+type ReadRequest = commitlog.ReadRequest
+
+// Records are what a read has found, in memory or in a file. Whoever gets them gives the references back.
+type Records = commitlog.ReadResult
+
+// Producer is what a partition remembers of an idempotent producer.
+type Producer = producers.Info
 
 // ColdRead is a read that has to go to the disk.
 type ColdRead struct {

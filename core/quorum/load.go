@@ -86,7 +86,7 @@ func (q *Quorum) beginLog() error {
 		if end < record.Offset(s.index) {
 			// The checkpoint came from the leader, and the stop came before the log began anew behind it.
 			q.log.TruncateFullyAndStartAt(record.Offset(s.index))
-			start, end = q.log.StartOffset(), q.log.EndOffset()
+			start = q.log.StartOffset()
 		}
 	}
 	l.next = record.Offset(q.entries.index)

@@ -33,6 +33,9 @@ type machine struct {
 	disk    *sim.Disk
 	clock   *sim.ManualClock
 
+	// what the store's own files would say of the log
+	recoveryPoint, start record.Offset
+
 	// of one life
 	lives   uint64
 	lanes   *sim.Lanes
@@ -88,9 +91,9 @@ func (m *machine) boot() {
 	m.survive(func() {
 		s := commitlog.DefaultSettings()
 		s.SegmentBytes = 2 << 10
-		r, err := commitlog.Open(m.disk, dir, quorum.Partition(), s, commitlog.OpenOptions{Wall: m.clock.Wall()})
+		r, err := commitlog.Open(m.disk, dir, quorum.Partition(), s, m.claims())
 		if err != nil {
-			m.t.Fatalf("node %d: %v", m.id, err)
+			m.t.Fatalf("seed %d, node %d, life %d: %v", m.seed, m.id, m.lives, err)
 		}
 		m.log = &store{Log: commitlog.New(r, s, sim.NewMemory(), rand, m.clock.Now(), m.clock.Wall()), jobs: m.lanes}
 	})
@@ -99,12 +102,19 @@ func (m *machine) boot() {
 	}
 	m.q = quorum.New(quorum.Ports{Disk: m.disk, Jobs: m.lanes, Clock: m.clock, Rand: rand}, m.options, quorum.Events{
 		Restore: m.restore, Apply: m.apply, Snapshot: m.snapshot,
-		Leading: func(leading bool) { m.leading = leading },
+		Leading: m.lead,
 		Send:    func(to record.NodeID, msg *raftpb.Message) { m.outbox = append(m.outbox, message{to, msg}) },
 		Failed:  func(err error) { m.failure = err },
 	})
 	m.q.Start(m.log)
 	m.run()
+}
+
+func (m *machine) lead(leading bool) {
+	m.leading = leading
+	if _, epoch, _ := m.q.Leader(); leading && m.image[len(m.image)-1].at.Epoch != epoch {
+		m.t.Fatalf("node %d leads in epoch %d and has not applied an entry of it (M7)", m.id, epoch)
+	}
 }
 
 func (m *machine) apply(at quorum.Position, data []byte) {
@@ -157,8 +167,20 @@ func (m *machine) step() bool {
 		more = m.lanes.Step()
 		m.q.EndDrain()
 		m.log.EndDrain()
+		m.claim()
 	})
 	return more && !m.died
+}
+
+// claim writes down how far the log is synced and where it starts, as a store does from time to time.
+func (m *machine) claim() {
+	mark := m.log.RecoveryMark()
+	m.recoveryPoint, m.start = m.log.RecoveryPoint(), m.log.StartOffset()
+	m.log.Checkpointed(mark)
+}
+
+func (m *machine) claims() commitlog.OpenOptions {
+	return commitlog.OpenOptions{Wall: m.clock.Wall(), RecoveryPoint: m.recoveryPoint, StartOffset: m.start}
 }
 
 func (m *machine) down() bool { return m.q == nil || m.died }
@@ -229,13 +251,15 @@ func (s *store) told() {
 
 // propose proposes, and returns where its outcome will stand.
 func (m *machine) propose(data string) *outcome {
-	o := &outcome{data: data}
+	o := &outcome{data: data, by: m, life: m.lives}
 	m.q.Propose([]byte(data), func(err error) { o.done, o.err = true, err })
 	return o
 }
 
 type outcome struct {
 	data string
+	by   *machine
+	life uint64
 	done bool
 	err  error
 }

@@ -89,6 +89,9 @@ type Log interface {
 	Finish(j *commitlog.ReadJob) (commitlog.ReadResult, *commitlog.ReadJob, error)
 }
 
+// Message is what voters send each other.
+type Message = raftpb.Message
+
 // Options are the quorum's settings.
 type Options struct {
 	Node record.NodeID
@@ -127,7 +130,7 @@ type Events struct {
 	// Leading: this node has become the leader and has applied everything before its own first entry, or it leads no more.
 	Leading func(leading bool)
 	// Send takes a message for another voter. The receiver gives it to Step. It must not be changed.
-	Send func(to record.NodeID, m *raftpb.Message)
+	Send func(to record.NodeID, m *Message)
 	// Failed is called once if the disk fails or holds what cannot be. Nothing else happens after that.
 	Failed func(error)
 }
@@ -239,7 +242,7 @@ func (q *Quorum) boot() {
 func (q *Quorum) EndDrain() { q.pump() }
 
 // Step takes a message from another voter.
-func (q *Quorum) Step(m *raftpb.Message) {
+func (q *Quorum) Step(m *Message) {
 	if q.node == nil || q.failure != nil || !q.hear(m) {
 		return
 	}

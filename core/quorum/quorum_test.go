@@ -196,7 +196,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		m := alone(t, 6)
 		m.options.SnapshotBytes = 300
 		m.boot()
-		for range 10 {
+		for range 40 {
 			m.propose(strings.Repeat("x", 100))
 			m.run()
 		}

@@ -67,13 +67,19 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 	off := &s.checkpoints.offline
 	lines := checkpointLines{slices.Clone(off.recovery), slices.Clone(off.start), slices.Clone(off.watermark)}
 	claims := make([]claim, 0, len(s.order))
-	for _, l := range s.order {
+	all := slices.Clone(s.order)
+	for _, r := range s.deleting {
+		if r.log != nil { // it may still come back
+			all = append(all, r.log)
+		}
+	}
+	for _, l := range all {
 		m := l.RecoveryMark()
 		claims = append(claims, claim{l, m, l.synced})
 		lines.recovery = append(lines.recovery, l.line(m.End))
 		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
-		if l.StartOffset() > 0 {
-			lines.start = append(lines.start, l.line(l.StartOffset()))
+		if start := max(l.StartOffset(), l.newStart); start > 0 {
+			lines.start = append(lines.start, l.line(start))
 		}
 	}
 	return lines, claims
@@ -120,7 +126,10 @@ func (s *Store) claimed(claims []claim) {
 		if c.log.gone {
 			continue
 		}
-		c.log.Checkpointed(c.mark)
+		// While the journal does not have the log's last truncation, the log's own note of it is all there is.
+		if c.log.lastCut <= s.journal.DurableSeq() && c.log.cutting == 0 {
+			c.log.Checkpointed(c.mark)
+		}
 		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)
 		s.markDirty(c.log) // what a truncation left behind can go now
 	}

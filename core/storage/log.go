@@ -31,7 +31,13 @@ type Log struct {
 	taken    record.Offset // log end at the last TakeWrites
 	pending  int64         // bytes appended since
 	joined   bool          // the journal holds everything of this log from base on
-	bound    bool          // a file that is not recycled may hold entries of it (S2)
+	cut      bool          // a truncation waits for a turn
+	cutting  int           // turns under way that start with a truncation
+	afterCut []func()      // wait for them
+	newStart record.Offset // where the log is to start once that is durable
+	restarts int           // counts what makes that void
+	paused   bool          // takes no part in turns until its new start is durable
+	lastCut  uint64        // sequence of its last truncation
 	base     record.Offset // where it joined; what is below must be durable before anything above counts (S3)
 	gate     uint64        // sequence that must be durable before commits count; open if 0, gateShut while the sync is awaited
 	reached  commitlog.Mark
@@ -165,39 +171,59 @@ func (l *Log) BeginEpoch(e record.Epoch) {
 
 // TruncateTo removes everything from the offset on.
 func (l *Log) TruncateTo(o record.Offset) {
+	l.cut = l.cut || o < l.EndOffset()
 	l.Log.TruncateTo(o)
 	l.truncated()
 }
 
 // TruncateFullyAndStartAt removes everything; the log is empty and starts at the offset.
 func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
+	l.cut, l.newStart = true, 0
+	l.restarts++
 	l.Log.TruncateFullyAndStartAt(o)
 	l.truncated()
 }
 
-// AdvanceStart moves the log start forward, at most to the log end; done is called once that is durable.
+// AdvanceStart moves the log start forward, at most to the log end, once that is durable; then done is called. Files are removed only
+// behind that: after a loss of power some of the removals may have been done and others not.
 func (l *Log) AdvanceStart(o record.Offset, done func(error)) {
 	s := l.store
 	if err := l.refuse(); err != nil {
 		done(err)
 		return
 	}
-	o = min(o, l.EndOffset())
-	l.Log.AdvanceStart(o)
-	l.highWatermark = max(l.highWatermark, l.StartOffset())
-	s.markDirty(l)
-	if l.policy == config.Async && !l.bound {
-		s.checkpoint(done)
+	l.newStart = max(l.newStart, min(o, l.EndOffset()))
+	o = l.newStart
+	restarts := l.restarts
+	durable := func(err error) {
+		if err == nil && l.restarts == restarts {
+			l.Log.AdvanceStart(o)
+			s.memory.count(l)
+			s.markDirty(l)
+			s.touch(l)
+		}
+		done(err)
+	}
+	if l.policy == config.Async {
+		s.checkpoint(durable)
 		return
 	}
-	if !l.joined {
-		s.join(l, l.taken)
+	enter := func() {
+		s.enterEntry(l, journal.Entry{Kind: journal.Start, Offset: o})
+		s.acks = append(s.acks, ack{seq: l.last, log: l, done: durable})
 	}
-	s.enterEntry(l, journal.Entry{Kind: journal.Start, Offset: o})
-	s.acks = append(s.acks, ack{seq: l.last, log: l, done: done})
+	if l.cutting > 0 || l.cut {
+		l.afterCut = append(l.afterCut, enter)
+		return
+	}
+	enter()
 }
 
 func (l *Log) truncated() {
+	if l.newStart > l.EndOffset() {
+		l.newStart = 0
+		l.restarts++
+	}
 	l.highWatermark = min(l.highWatermark, l.EndOffset())
 	l.store.markDirty(l)
 }

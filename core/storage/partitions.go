@@ -74,10 +74,14 @@ func (s *Store) adopt(r *commitlog.Recovery, id record.Partition, topic, dir str
 	return l
 }
 
-// removal is a partition whose name is not free yet.
+// removal is a partition that is being deleted and whose name is not free yet.
 type removal struct {
-	dir  string
-	then []func() // wait for the name to be free
+	id    record.Partition
+	dir   string // empty: it was missing
+	delay time.Duration
+	log   *Log // until the journal knows of the deletion
+	done  func(error)
+	then  []func() // wait for the name
 }
 
 // unlinking is something to be removed when its delay is over.
@@ -94,35 +98,38 @@ func (s *Store) Delete(id record.Partition, done func(error)) {
 		done(s.failure)
 		return
 	}
+	r := &removal{id: id, done: done}
 	l := s.logs[id]
-	if l == nil {
-		s.deleteOffline(id, done)
+	if l != nil {
+		r.dir, r.delay, r.log = l.dir, l.deleteDelay, l
+		s.drop(l)
+	} else if i := slices.IndexFunc(s.offline, func(o Offline) bool { return o.ID == id }); i >= 0 {
+		r.dir = s.offline[i].Dir
+		s.offline = slices.Delete(s.offline, i, i+1)
+		s.checkpoints.forget(r.dir)
+	} else {
+		done(nil)
 		return
 	}
-	s.drop(l)
-	s.deleting = append(s.deleting, &removal{dir: l.dir})
-	l.last = s.journal.Add(journal.Entry{Kind: journal.Delete, Log: id, Offset: l.EndOffset()})
-	s.acks = append(s.acks, ack{seq: l.last, log: l, done: func(err error) {
+	s.deleting = append(s.deleting, r)
+	seq := s.journal.Add(journal.Entry{Kind: journal.Delete, Log: id})
+	s.acks = append(s.acks, ack{seq: seq, done: func(err error) {
 		if err != nil {
 			done(err)
 			return
 		}
-		s.closeLog(l, func(err error) { s.moveAway(id, l.dir, l.deleteDelay, err, done) })
+		r.log = nil
+		s.end(r, l)
 	}})
 }
 
-// deleteOffline ends a partition whose directory could not be used.
-func (s *Store) deleteOffline(id record.Partition, done func(error)) {
-	i := slices.IndexFunc(s.offline, func(o Offline) bool { return o.ID == id })
-	if i < 0 {
-		done(nil)
+// end closes the log of a deletion that the journal knows of, and goes on with its directory.
+func (s *Store) end(r *removal, l *Log) {
+	if l == nil {
+		s.moveAway(r, nil)
 		return
 	}
-	dir := s.offline[i].Dir
-	s.offline = slices.Delete(s.offline, i, i+1)
-	s.checkpoints.forget(dir)
-	s.deleting = append(s.deleting, &removal{dir: dir})
-	s.moveAway(id, dir, 0, nil, done)
+	s.closeLog(l, func(err error) { s.moveAway(r, err) })
 }
 
 // removing finds the removal that still holds the name.
@@ -164,43 +171,39 @@ func (s *Store) closeLog(l *Log, then func(error)) {
 }
 
 // moveAway gives the directory of a closed log a name that no topic has.
-func (s *Store) moveAway(id record.Partition, dir string, delay time.Duration, closed error, done func(error)) {
-	disk, to := s.Disk, deletedName(dir, s.randomID())
-	s.Jobs.Start(s.laneOf(id), func() func() {
-		err := closed
-		if err == nil {
-			err = disk.Rename(dir, to)
-		}
-		if err == nil {
-			err = disk.SyncDir(rootDir)
+func (s *Store) moveAway(r *removal, err error) {
+	disk, to := s.Disk, deletedName(r.dir, s.randomID())
+	s.Jobs.Start(s.laneOf(r.id), func() func() {
+		if err == nil && r.dir != "" {
+			if err = disk.Rename(r.dir, to); err == nil {
+				err = disk.SyncDir(rootDir)
+			}
 		}
 		return func() {
 			if err != nil {
-				s.fail(fmt.Errorf("delete %s: %w", dir, err))
-				done(s.failure)
+				s.fail(fmt.Errorf("delete %s: %w", r.dir, err))
+				r.done(s.failure)
 				return
 			}
 			// The checkpoints must not speak of the log any more before its name is free.
-			s.checkpoint(func(err error) {
-				if err != nil {
-					done(err)
-					return
-				}
-				s.journal.Safe(id, s.journal.DurableSeq())
-				s.planUnlink(unlinking{dir: to}, delay)
-				done(nil)
-				s.free(dir)
-			})
+			s.checkpoint(func(err error) { s.ended(r, to, err) })
 		}
 	})
 }
 
-// free lets those go on that wait for the name.
-func (s *Store) free(dir string) {
-	i := slices.IndexFunc(s.deleting, func(r *removal) bool { return r.dir == dir })
-	then := s.deleting[i].then
-	s.deleting = slices.Delete(s.deleting, i, i+1)
-	for _, f := range then {
+// ended is the end of a deletion: the name is free.
+func (s *Store) ended(r *removal, to string, err error) {
+	if err != nil {
+		r.done(err)
+		return
+	}
+	s.journal.Safe(r.id, s.journal.DurableSeq())
+	if r.dir != "" {
+		s.planUnlink(unlinking{dir: to}, r.delay)
+	}
+	s.deleting = slices.DeleteFunc(s.deleting, func(other *removal) bool { return other == r })
+	r.done(nil)
+	for _, f := range r.then {
 		f()
 	}
 }
@@ -249,6 +252,9 @@ func (s *Store) remove(u unlinking) {
 		return func() {
 			if u.log != nil {
 				err = u.log.Deleted(u.job)
+			}
+			if u.log != nil && u.log.gone {
+				return // its directory has gone, perhaps, and the files with it
 			}
 			if err != nil {
 				s.fail(err)

@@ -24,13 +24,17 @@ type item struct {
 	log    *Log
 	writes *commitlog.Writes
 	bytes  int64
-	seq    uint64 // last entry in the journal whose effect is in the log's own files with this
+	from   record.Offset // where the batches go
+	seq    uint64        // last entry in the journal whose effect is in the log's own files with this
+	// cut: it starts with a truncation, and is entered in the journal when that is durable on disk (S2). late: it follows one that is not
+	// entered yet.
+	cut, late bool
 }
 
 // ack is what happens when the journal is durable up to a sequence.
 type ack struct {
 	seq    uint64
-	log    *Log
+	log    *Log              // nil: a deletion
 	writes *commitlog.Writes // held since the take, for its bytes; may be nil
 	done   func(error)       // may be nil
 }
@@ -56,20 +60,37 @@ func (s *Store) startTurn() {
 		return
 	}
 	t := s.newTurn()
+	kept := s.dirty[:0]
 	for _, l := range s.dirty {
+		if l.paused {
+			kept = append(kept, l)
+			continue
+		}
 		l.dirty = false
 		w := l.Log.TakeWrites()
 		if w == nil {
 			continue
 		}
-		if s.journal != nil {
-			s.enter(l, w)
-		}
-		t.items = append(t.items, item{l, w, l.pending, l.last})
+		it := item{log: l, writes: w, bytes: l.pending, from: l.taken}
 		l.taken, l.pending = w.Mark().End, 0
+		if cut, ok := w.Truncates(); ok {
+			it.cut, it.from = true, min(it.from, cut.To)
+			if cut.Restart {
+				it.from = cut.To
+			}
+			l.base = min(l.base, it.from)
+			l.cutting++
+			l.cut = false
+		} else if l.cutting > 0 {
+			it.late = true
+		}
+		if s.journal != nil && !it.cut && !it.late {
+			s.enter(&it)
+		}
+		t.items = append(t.items, it)
 	}
-	clear(s.dirty)
-	s.dirty = s.dirty[:0]
+	clear(s.dirty[len(kept):])
+	s.dirty = kept
 	if len(t.items) == 0 {
 		s.spareTurns = append(s.spareTurns, t)
 		return
@@ -95,11 +116,19 @@ func (s *Store) newTurn() *turn {
 // wrote takes back a turn.
 func (s *Store) wrote(t *turn) {
 	s.turns--
-	for _, it := range t.items {
+	for i := range t.items {
+		it := &t.items[i]
 		l := it.log
 		s.unwritten -= it.bytes
-		if err := l.Log.Wrote(it.writes); err != nil {
+		it.writes.Retain() // for the journal, if it is late
+		err := l.Log.Wrote(it.writes)
+		if err != nil {
 			s.fail(err)
+		} else {
+			s.enterLate(it)
+		}
+		it.writes.Release()
+		if err != nil {
 			continue
 		}
 		l.written = it.seq
@@ -117,38 +146,52 @@ func (s *Store) wrote(t *turn) {
 	s.notify()
 }
 
-// enter puts what the Writes holds into the journal, if the log belongs there.
-func (s *Store) enter(l *Log, w *commitlog.Writes) {
-	if l.bound && l.policy == config.Async && l.last <= s.journal.DurableSeq() && !s.journal.Holds(l.id) {
-		l.bound, l.joined, l.gate = false, false, 0
-	}
-	if l.policy == config.Async && !l.bound {
+// enterLate enters what had to wait for a truncation, and lets those go on who wait for the same.
+func (s *Store) enterLate(it *item) {
+	l := it.log
+	if !it.cut && !it.late {
 		return
 	}
-	end, batches := l.taken, w.Batches()
-	cut, isCut := w.Truncates()
-	if isCut {
-		end = cut.To
-		if !cut.Restart {
-			end = min(end, l.taken)
-		}
-		l.base = min(l.base, end)
+	if s.journal != nil && !l.gone {
+		s.enter(it)
 	}
-	if !isCut && len(batches) == 0 {
+	if it.cut {
+		l.cutting--
+	}
+	if l.cutting == 0 {
+		then := l.afterCut
+		l.afterCut = nil
+		for _, f := range then {
+			f()
+		}
+	}
+}
+
+// enter puts what the Writes holds into the journal, if the log belongs there.
+func (s *Store) enter(it *item) {
+	l, w := it.log, it.writes
+	defer func() { it.seq = l.last }()
+	cut, isCut := w.Truncates()
+	if isCut && (l.joined || l.last > s.journal.DurableSeq() || s.journal.Holds(l.id)) {
+		kind := journal.Truncate
+		if cut.Restart {
+			kind = journal.Reset
+		}
+		s.enterEntry(l, journal.Entry{Kind: kind, Offset: cut.To})
+		l.lastCut = l.last
+	}
+	if l.policy == config.Async {
+		l.joined, l.gate, l.hasMark = false, 0, false
+		return
+	}
+	batches := w.Batches()
+	if len(batches) == 0 {
 		return
 	}
 	if !l.joined {
-		s.join(l, end)
+		s.join(l, it.from)
 	}
-	switch {
-	case cut.Restart:
-		s.enterEntry(l, journal.Entry{Kind: journal.Reset, Offset: cut.To})
-	case isCut:
-		s.enterEntry(l, journal.Entry{Kind: journal.Truncate, Offset: cut.To})
-	}
-	if len(batches) > 0 {
-		s.enterEntry(l, journal.Entry{Kind: journal.Append, Offset: end, Epoch: epochOf(batches), Data: batches})
-	}
+	s.enterEntry(l, journal.Entry{Kind: journal.Append, Offset: it.from, Epoch: epochOf(batches), Data: batches})
 	w.Retain()
 	s.acks = append(s.acks, ack{seq: l.last, log: l, writes: w})
 }
@@ -162,7 +205,6 @@ func epochOf(batches [][]byte) record.Epoch {
 func (s *Store) enterEntry(l *Log, e journal.Entry) {
 	e.Log = l.id
 	l.last = s.journal.Add(e)
-	l.bound = true
 }
 
 // join makes the journal hold the log from the offset on. What is below must be durable in the log's own files before anything above
@@ -226,6 +268,10 @@ func (s *Store) committed(c *journal.Commit) {
 
 func (s *Store) acked(a ack, durable uint64) {
 	l := a.log
+	if l == nil {
+		a.done(nil)
+		return
+	}
 	if a.writes != nil {
 		l.reached, l.hasMark = a.writes.Mark(), true
 		a.writes.Release()

@@ -11,28 +11,108 @@ import (
 	"lignum/core/record"
 )
 
-// replay applies the journal to the logs: a bounded piece at a time, each written before the next is read.
+// replay applies the journal to the logs. A first pass finds where each log was cut, so that the second one puts back nothing that was
+// cut later: it only ever appends, a bounded piece at a time, each written before the next is read.
+//
+// What a log holds on disk is never older than its last cut in the journal, for a cut is journaled when it is durable on disk (S2). So
+// whatever is below a log's end stays, and batches of the journal go behind it.
 type replay struct {
 	recovery *journal.Recovery
+	plans    map[record.Partition]*plan
 	entries  []journal.Entry
-	at       int                         // next entry
-	first    uint64                      // sequence of entries[0]
-	rest     []byte                      // of an entry that was begun
-	missing  map[record.Partition]uint64 // logs that have entries but no directory: the last sequence
+	first    uint64 // sequence of entries[0]
 }
 
-// replayState is what the replay knows of one log.
+// plan is what the first pass found out about one log.
+type plan struct {
+	cuts    []cut // in order of sequence
+	last    uint64
+	deleted bool
+	void    uint64 // sequence of the last Join, if it was never anchored: what follows it was never acknowledged, and counts for nothing
+}
+
+// cut says that everything from an offset on that was there at a point of the journal has gone, or does not need the journal.
+type cut struct {
+	seq    uint64
+	offset record.Offset
+}
+
+// replayState is what the second pass knows of one log.
 type replayState struct {
-	seen bool
-	// end is where the log ends by what the journal said last.
-	end record.Offset
-	// short: the log turned out to end before the offset where it joined the journal, so nothing that follows can be put behind it. That is a loss
-	// of nothing that was acknowledged, unless an Anchor says otherwise.
+	cuts []cut // those to come
+	void uint64
+	end  record.Offset // where the log ends by what the journal said last
+	// short: nothing more can be put behind the log's end until the journal comes to a cut at or below it. The log is ahead of the journal, or
+	// lacks what was never durable.
 	short bool
-	// fault: the log lacks records that were durable. A truncation below them heals it.
-	fault   error
+	// cutBack: a truncation that the journal may not know of explains why the log ends before its first entry.
+	cutBack bool
+	fault   error // the log lacks records that were durable
 	deleted bool
 	start   record.Offset // where the log shall start, if it reaches that far; 0: where it does
+}
+
+// readPlans is the first pass: a job.
+func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
+	plans := map[record.Partition]*plan{}
+	for {
+		seq := r.Seq()
+		entries, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range entries {
+			e := &entries[i]
+			seq++
+			p := plans[e.Log]
+			if p == nil {
+				p = &plan{}
+				plans[e.Log] = p
+			}
+			p.note(e, seq)
+		}
+	}
+	//house:anyorder each by itself
+	for _, p := range plans {
+		for i := len(p.cuts) - 2; i >= 0; i-- {
+			p.cuts[i].offset = min(p.cuts[i].offset, p.cuts[i+1].offset) // nothing above the least cut to come is put back
+		}
+	}
+	r.Rewind()
+	return plans, nil
+}
+
+// note takes an entry into account.
+func (p *plan) note(e *journal.Entry, seq uint64) {
+	p.last, p.deleted = seq, e.Kind == journal.Delete
+	switch e.Kind {
+	case journal.Truncate, journal.Reset:
+		p.cuts = append(p.cuts, cut{seq, e.Offset})
+	case journal.Delete:
+		p.cuts = append(p.cuts, cut{seq, 0})
+		p.void = 0
+	case journal.Join:
+		p.void = seq
+	case journal.Anchor:
+		// Everything that was there at the Join is in the log's own files.
+		p.cuts = append(p.cuts, cut{p.void, 0})
+		p.void = 0
+	}
+}
+
+// beginReplay starts the second pass.
+func (s *Store) beginReplay() {
+	r := s.startup.replay
+	for _, l := range s.order {
+		l.taken, l.replay.end = l.EndOffset(), l.EndOffset()
+		if p := r.plans[l.id]; p != nil {
+			l.replay.cuts, l.replay.void, l.last = p.cuts, p.void, p.last
+		}
+	}
+	s.readJournal()
 }
 
 // readJournal reads the next piece.
@@ -48,178 +128,141 @@ func (s *Store) readJournal() {
 			case err != nil:
 				s.fail(err)
 			default:
-				r.entries, r.at, r.first, r.rest = entries, 0, first, nil
+				r.entries, r.first = entries, first
 				s.applyEntries()
 			}
 		}
 	})
 }
 
-// applyEntries applies entries until one has to wait for a turn, or the piece is at its end.
+// applyEntries applies the piece; what it appends must be written before the next one is read.
 func (s *Store) applyEntries() {
 	r := s.startup.replay
-	for ; r.at < len(r.entries); r.at++ {
-		seq := r.first + uint64(r.at)
-		if !s.apply(&r.entries[r.at], seq) {
-			break
+	for i := range r.entries {
+		if l := s.logs[r.entries[i].Log]; l != nil {
+			s.apply(l, &r.entries[i], r.first+uint64(i))
 		}
 	}
 	s.startTurn()
-	if s.turns == 0 && s.failure == nil {
-		s.applied()
-	}
+	s.startup.turnDone(s)
 }
 
 // turnDone goes on when everything that was applied is written.
 func (st *startup) turnDone(s *Store) {
 	if s.turns == 0 && s.failure == nil && st.replay != nil {
-		s.applied()
+		s.memory.bound(s)
+		s.readJournal()
 	}
 }
 
-func (s *Store) applied() {
-	if r := s.startup.replay; r.at < len(r.entries) {
-		s.applyEntries()
+// apply applies one entry.
+func (s *Store) apply(l *Log, e *journal.Entry, seq uint64) {
+	t := &l.replay
+	for len(t.cuts) > 0 && t.cuts[0].seq <= seq {
+		t.cuts = t.cuts[1:]
+	}
+	t.deleted = e.Kind == journal.Delete
+	if t.void != 0 && seq >= t.void && (e.Kind == journal.Append || e.Kind == journal.Join) {
+		t.short = true
 		return
 	}
-	s.memory.bound(s)
-	s.readJournal()
-}
-
-// apply applies one entry. It is false if the entry, or its rest, has to wait until the log's writes are done.
-func (s *Store) apply(e *journal.Entry, seq uint64) bool {
-	r := s.startup.replay
-	l := s.logs[e.Log]
-	if l == nil {
-		r.missing[e.Log] = seq
-		if e.Kind == journal.Delete {
-			delete(r.missing, e.Log)
-		}
-		return true
-	}
-	t := &l.replay
-	t.seen, t.deleted = true, e.Kind == journal.Delete
-	l.last = seq
 	switch e.Kind {
 	case journal.Append:
-		return s.applyAppend(l, e)
-	case journal.Truncate, journal.Join:
-		l.cutTo(e.Offset)
-		t.short = e.Kind == journal.Join && l.EndOffset() < e.Offset
-	case journal.Reset:
-		if l.StartOffset() != e.Offset || l.EndOffset() != e.Offset {
-			l.TruncateFullyAndStartAt(e.Offset)
+		l.putBack(e)
+	case journal.Truncate, journal.Join, journal.Reset:
+		t.end, t.short = e.Offset, l.EndOffset() < e.Offset
+		if e.Offset < t.start {
+			t.start = 0
 		}
-		*t = replayState{seen: true, end: e.Offset}
 	case journal.Start:
-		t.start = e.Offset // the records in between may only come
+		t.start = max(t.start, e.Offset) // the records in between may only come
+	case journal.Delete:
+		t.end, t.start = 0, 0
 	case journal.Anchor:
-		if t.short && t.fault == nil {
+		if l.EndOffset() < e.Offset && t.limit() >= e.Offset && t.fault == nil && !t.cutBack {
 			t.fault = fmt.Errorf("%s: the log ends at offset %d, but everything below %d was synced: %w", l.dir, l.EndOffset(), e.Offset, commitlog.ErrCorrupt)
 		}
-	case journal.Delete:
-		t.fault, t.short = nil, false
 	}
-	return true
 }
 
-// cutTo makes the log end at the offset, as it did at this point of its life. What followed is in the journal as well (S2).
-func (l *Log) cutTo(o record.Offset) {
+// limit is the least offset of the cuts to come: what is not below it goes again.
+func (t *replayState) limit() record.Offset {
+	if len(t.cuts) == 0 {
+		return 1<<63 - 1
+	}
+	return t.cuts[0].offset
+}
+
+// putBack puts those batches of an entry behind the log's end that are not there yet.
+func (l *Log) putBack(e *journal.Entry) {
 	t := &l.replay
-	t.end = o
-	if o < t.start {
-		t.start = 0
-	}
-	if o <= l.EndOffset() {
-		t.fault, t.short = nil, false
-	}
-	if o < l.EndOffset() {
-		l.TruncateTo(o)
-	}
-}
-
-// applyAppend puts the batches behind the log's end that are not there yet.
-func (s *Store) applyAppend(l *Log, e *journal.Entry) bool {
-	r, t := s.startup.replay, &l.replay
-	if r.rest == nil {
-		if len(e.Data) == 0 {
-			return true
-		}
-		r.rest = e.Data[0]
-		if e.Offset > l.EndOffset() && !t.short && t.fault == nil {
+	if e.Offset > l.EndOffset() && e.Offset < t.limit() && !t.short {
+		t.short = true
+		if !t.cutBack && t.fault == nil {
 			t.fault = fmt.Errorf("%s: the log ends at offset %d, but the journal goes on at %d: %w", l.dir, l.EndOffset(), e.Offset, commitlog.ErrCorrupt)
 		}
 	}
-	for len(r.rest) > 0 {
-		b, rest, err := record.Next(r.rest)
-		if err != nil {
-			t.fault = fmt.Errorf("%s: batch in the journal behind offset %d: %w", l.dir, t.end, err)
-			break
+	for _, p := range e.Data {
+		for len(p) > 0 {
+			b, rest, err := record.Next(p)
+			if err == nil && !t.short && b.NextOffset() > l.EndOffset() && b.BaseOffset() < t.limit() {
+				err = l.putBatch(b)
+			}
+			if err != nil {
+				t.short, t.fault = true, fmt.Errorf("%s: batch in the journal behind offset %d: %w", l.dir, t.end, err)
+				return
+			}
+			t.end, p = b.NextOffset(), rest
 		}
-		if done, err := l.put(b); err != nil {
-			t.fault = err
-			break
-		} else if !done {
-			return false
-		}
-		r.rest, t.end = rest, b.NextOffset()
 	}
-	r.rest = nil
-	return true
 }
 
-// put appends a batch of the journal if it is the next one. It is false if a truncation must be written first.
-func (l *Log) put(b record.Batch) (bool, error) {
-	t := &l.replay
-	switch {
-	case t.short || t.fault != nil || b.NextOffset() <= l.EndOffset():
-		return true, nil
-	case b.BaseOffset() < l.EndOffset() || b.LeaderEpoch() < l.LatestEpoch():
-		// The log is ahead: it was cut, and went on, before the journal was told. What it holds now is what was decided last.
-		t.short = true
-		return true, nil
+// putBatch appends the next batch. Where the log has gone on with a later leader, or with other batches, it was cut before the journal was told; what it
+// holds is what was decided last.
+func (l *Log) putBatch(b record.Batch) error {
+	if at := l.StartOffset(); at == l.EndOffset() && b.BaseOffset() < at {
+		// The start lies within this batch, and all the log had was lost: it has to begin with the whole batch.
+		l.replay.start = max(l.replay.start, at)
+		l.Log.TruncateFullyAndStartAt(b.BaseOffset())
 	}
-	err := l.AppendAt(b, commitlog.AppendInfo{})
-	if errors.Is(err, commitlog.ErrRebuilding) {
-		return false, nil
+	if b.BaseOffset() < l.EndOffset() || b.LeaderEpoch() < l.LatestEpoch() {
+		l.replay.short = true
+		return nil
 	}
-	return true, err
+	return l.AppendAt(b, commitlog.AppendInfo{})
 }
 
-// replayed ends the replay: logs that lack something go offline, the journal goes on, and what is not covered by it is synced.
+// replayed ends the replay: logs that lack something go offline, the journal goes on, and what it does not cover is synced.
 func (s *Store) replayed() {
 	r := s.startup.replay
-	deleted := s.startup.found.deleted
 	s.journal = journal.New(r.recovery, s.Rand)
 	for _, l := range slices.Clone(s.order) {
 		t := &l.replay
-		l.taken = l.EndOffset()
 		switch {
 		case t.deleted:
-			deleted = append(deleted, l.dir)
 			s.drop(l)
-			s.journal.Safe(l.id, l.last)
+			r := &removal{id: l.id, dir: l.dir, done: func(error) {}}
+			s.deleting = append(s.deleting, r)
+			s.end(r, l)
 		case t.fault != nil:
 			s.drop(l)
-			s.journal.Safe(l.id, l.last)
 			s.setOffline(Offline{ID: l.id, Topic: l.topic, Dir: l.dir, Err: t.fault})
 		default:
-			s.resume(l)
+			s.resume(l, r.plans[l.id] != nil)
 		}
 	}
-	s.reportMissing(r)
-	for _, dir := range deleted {
+	s.releaseMissing(r)
+	for _, dir := range s.startup.found.deleted {
 		s.planUnlink(unlinking{dir: dir}, 0)
 	}
 	s.ready(nil)
 }
 
 // resume lets a log go on where the journal left it.
-func (s *Store) resume(l *Log) {
+func (s *Store) resume(l *Log, journaled bool) {
 	t := &l.replay
 	l.written = l.last
-	l.bound = t.seen
-	if t.seen && !t.short && t.end == l.EndOffset() {
+	if journaled && !t.short && t.end == l.EndOffset() {
 		m := l.RecoveryMark()
 		m.End = l.EndOffset()
 		l.joined, l.base = true, t.end
@@ -234,17 +277,23 @@ func (s *Store) resume(l *Log) {
 	s.follow(l)
 }
 
-// reportMissing takes the partitions offline that the journal knows and the disk does not.
-func (s *Store) reportMissing(r *replay) {
+// releaseMissing lets the journal forget the logs that are not in use. Those without a directory are reported, unless they were deleted.
+func (s *Store) releaseMissing(r *replay) {
 	var ids []record.Partition
 	//house:anyorder sorted below
-	for id := range r.missing {
-		ids = append(ids, id)
+	for id := range r.plans {
+		if s.logs[id] == nil && !slices.ContainsFunc(s.deleting, func(r *removal) bool { return r.id == id }) {
+			ids = append(ids, id)
+		}
 	}
 	slices.SortFunc(ids, record.Partition.Compare)
 	for _, id := range ids {
-		s.journal.Safe(id, r.missing[id])
-		err := fmt.Errorf("the journal holds records of partition %s, but its directory is missing: %w", id, commitlog.ErrCorrupt)
-		s.offline = append(s.offline, Offline{ID: id, Err: err})
+		p := r.plans[id]
+		s.journal.Safe(id, p.last)
+		known := slices.ContainsFunc(s.offline, func(o Offline) bool { return o.ID == id })
+		if !known && !p.deleted {
+			err := fmt.Errorf("the journal holds records of partition %s, but its directory is missing: %w", id, commitlog.ErrCorrupt)
+			s.offline = append(s.offline, Offline{ID: id, Err: err})
+		}
 	}
 }

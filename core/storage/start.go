@@ -17,7 +17,7 @@ import (
 // startup is what lives only until the store is ready.
 type startup struct {
 	found   *found
-	opening int // jobs that open logs
+	opening int // jobs that open logs, or read the journal for the first time
 	replay  *replay
 }
 
@@ -180,7 +180,10 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 	if err == nil {
 		dir.id.Topic, err = checkpoint.ParsePartition(p)
 	}
-	if err != nil {
+	switch {
+	case err != nil && !corrupt(err) && !errors.Is(err, env.ErrNotExist):
+		return fmt.Errorf("%s/%s: %w", dir.name, checkpoint.PartitionFile, err)
+	case err != nil:
 		dir.err = fmt.Errorf("%s/%s: %w", dir.name, checkpoint.PartitionFile, err)
 	}
 	if errors.Is(err, env.ErrNotExist) {
@@ -223,10 +226,18 @@ func (s *Store) open(f *found) {
 		s.Jobs.Start(laneSpread+env.Lane(i%s.o.Lanes), func() func() {
 			r, err := commitlog.Open(disk, dir.name, dir.id, set, o)
 			return func() {
-				if err != nil {
+				switch {
+				case s.failure != nil:
+					return
+				case err != nil && !corrupt(err):
+					// The disk failed, which says nothing of the log: what the journal holds for it must not be given up.
+					s.fail(fmt.Errorf("open %s: %w", dir.name, err))
+					return
+				case err != nil:
 					s.setOffline(Offline{ID: dir.id, Topic: dir.topic, Dir: dir.name, Err: err})
-				} else {
+				default:
 					l := s.adopt(r, dir.id, dir.topic, dir.name, set)
+					l.replay.cutBack = l.RecoveryPoint() < m.recovery
 					l.highWatermark = max(l.StartOffset(), min(m.watermark, l.EndOffset()))
 					l.Configure(s.o.Settings)
 				}
@@ -235,14 +246,32 @@ func (s *Store) open(f *found) {
 			}
 		})
 	}
-	s.openedAll()
+	s.startup.opening++
+	s.Jobs.Start(laneJournal, func() func() {
+		plans, err := readPlans(f.journal)
+		return func() {
+			if err != nil {
+				s.fail(err)
+			}
+			if s.failure != nil {
+				return
+			}
+			s.startup.replay = &replay{recovery: f.journal, plans: plans}
+			s.startup.opening--
+			s.openedAll()
+		}
+	})
 }
 
-// openedAll goes on when the last log is open.
+// corrupt says whether an error is about what is on the disk, and not about the disk.
+func corrupt(err error) bool {
+	return errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, checkpoint.ErrCorrupt)
+}
+
+// openedAll goes on when the last log is open and the journal has been read once.
 func (s *Store) openedAll() {
 	if st := s.startup; st != nil && st.opening == 0 && s.failure == nil {
-		st.replay = &replay{recovery: st.found.journal, missing: map[record.Partition]uint64{}}
-		s.readJournal()
+		s.beginReplay()
 	}
 }
 

@@ -144,6 +144,12 @@ func (s *Store) fail(err error) {
 		s.touch(l)
 	}
 	s.notify()
+	for _, l := range s.order {
+		for _, f := range l.afterCut {
+			f()
+		}
+		l.afterCut = nil
+	}
 	waiting := s.acks
 	s.acks = nil
 	for _, a := range waiting {

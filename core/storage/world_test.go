@@ -28,9 +28,10 @@ type model struct {
 	settings config.Topic
 	log      *Log
 	epoch    record.Epoch
-	values   []uint64               // by offset
-	ends     map[record.Offset]bool // where batches end: a truncation goes there
-	older    [][]uint64             // histories that truncations have ended since the last crash
+	values   []uint64      // by offset
+	restart  record.Offset // where the log was last emptied
+	restarts int
+	older    [][]uint64 // histories that truncations have ended since the last crash
 	start    record.Offset
 	durable  record.Offset // promised to survive a loss of power
 	written  record.Offset // promised to survive the end of the process
@@ -68,7 +69,7 @@ func (w *world) logf(format string, args ...any) {
 
 func (w *world) fatalf(format string, args ...any) {
 	w.t.Helper()
-	for _, line := range w.trace[max(0, len(w.trace)-60):] {
+	for _, line := range w.trace[max(0, len(w.trace)-600):] {
 		w.t.Log(line)
 	}
 	w.t.Fatalf("seed %d, life %d: %s", w.seed, w.life, fmt.Sprintf(format, args...))
@@ -124,7 +125,10 @@ func (w *world) note() {
 		if m.log.Policy() == config.Sync {
 			m.durable = max(m.durable, m.log.SafeEnd())
 		}
-		m.written = max(m.written, m.log.WrittenEnd(), m.durable)
+		m.written = max(m.written, m.durable)
+		if end := m.log.WrittenEnd(); end != m.restart {
+			m.written = max(m.written, end)
+		}
 		if m.durable > record.Offset(len(m.values)) {
 			w.fatalf("%s: durable up to %d, but only %d were appended", m.topic, m.durable, len(m.values))
 		}
@@ -141,7 +145,7 @@ func (w *world) create() {
 	w.topics++
 	m := &model{
 		id: record.Partition{Topic: record.TopicID{byte(w.topics), 1}, Index: int32(w.topics % 3)}, topic: fmt.Sprintf("t%d", w.topics),
-		ends: map[record.Offset]bool{}, settings: w.settings(config.FlushPolicy(w.rand.Below(3) / 2)),
+		settings: w.settings(config.FlushPolicy(w.rand.Below(3) / 2)),
 	}
 	w.models = append(w.models, m)
 	w.logf("create %s %v", m.topic, m.settings.FlushPolicy)
@@ -165,6 +169,19 @@ func batchOf(first uint64, n, size int, offset record.Offset, m *model) record.B
 	return b.Build()
 }
 
+// valuesOf are the values of a batch's records, twice; odd for the last one.
+func valuesOf(b record.Batch) (values []uint64) {
+	_ = b.Each(record.Limits{}, func(r record.Record) error {
+		v := 2 * binary.BigEndian.Uint64(r.Value[len(r.Value)-8:])
+		if r.OffsetDelta == b.LastOffsetDelta() {
+			v++
+		}
+		values = append(values, v)
+		return nil
+	})
+	return values
+}
+
 func (w *world) append(m *model) {
 	n, size := int(w.rand.Below(3))+1, []int{0, 50, 400, 1500}[w.rand.Below(4)]
 	b := batchOf(w.counter+1, n, size, record.Offset(len(m.values)), m)
@@ -175,11 +192,8 @@ func (w *world) append(m *model) {
 	if err != nil {
 		w.fatalf("append to %s: %v", m.topic, err)
 	}
-	for range n {
-		w.counter++
-		m.values = append(m.values, w.counter)
-	}
-	m.ends[record.Offset(len(m.values))] = true
+	w.counter += uint64(n)
+	m.values = append(m.values, valuesOf(b)...)
 	w.logf("append %s up to %d, epoch %d, last value %d", m.topic, len(m.values), m.epoch, w.counter)
 }
 
@@ -189,18 +203,18 @@ func (w *world) truncate(m *model) {
 	}
 	o := record.Offset(max(0, int64(len(m.values))-w.rand.Below(8)))
 	restart := w.rand.Below(6) == 0
-	if (o < m.start || !m.ends[o] && o > 0) && !restart {
+	if (o < m.log.StartOffset() || o > 0 && m.values[o-1]%2 == 0) && !restart {
 		return
 	}
 	m.older = append(m.older, slices.Clone(m.values))
 	m.values = m.values[:o]
-	m.ends[o] = true
 	m.durable, m.written = min(m.durable, o), min(m.written, o)
 	m.epoch++
 	if restart {
 		w.logf("restart %s at %d", m.topic, o)
+		m.restarts++
 		m.log.TruncateFullyAndStartAt(o)
-		m.start = o
+		m.start, m.restart, m.durable, m.written = 0, o, 0, 0
 		return
 	}
 	w.logf("truncate %s to %d", m.topic, o)
@@ -234,7 +248,7 @@ func (w *world) step() {
 		m.settings.FlushPolicy = 1 - m.settings.FlushPolicy
 		w.logf("configure %s %v", m.topic, m.settings.FlushPolicy)
 		m.log.Configure(m.settings)
-	case k < 36 && m != nil && m.log.WrittenEnd() > m.start:
+	case k < 36 && m != nil && m.log.WrittenEnd() > m.log.StartOffset():
 		w.deleteRecords(m)
 	case k < 37 && len(w.models) < 6:
 		w.create()
@@ -247,13 +261,15 @@ func (w *world) step() {
 }
 
 func (w *world) deleteRecords(m *model) {
-	o := m.start + record.Offset(w.rand.Below(int64(m.log.WrittenEnd()-m.start))) + 1
+	start := m.log.StartOffset()
+	o := start + record.Offset(w.rand.Below(int64(m.log.WrittenEnd()-start))) + 1
 	w.logf("delete records of %s below %d", m.topic, o)
+	restarts := m.restarts
 	m.log.AdvanceStart(o, func(err error) {
 		if err != nil {
 			w.fatalf("delete records: %v", err)
 		}
-		if len(m.values) >= int(o) {
+		if m.restarts == restarts {
 			m.start = max(m.start, o)
 		}
 	})
@@ -299,17 +315,14 @@ func (w *world) readLog(l *Log) (values []uint64) {
 				err = b.CheckCRC()
 			}
 			if err != nil {
+				w.dump(l.dir)
 				w.fatalf("%s/%s at offset %d of %d: %v", l.dir, e.Name, next, limit, err)
 			}
-			err = b.Each(record.Limits{}, func(r record.Record) error {
-				if o := b.BaseOffset() + record.Offset(r.OffsetDelta); o == next && o < limit {
-					values = append(values, binary.BigEndian.Uint64(r.Value[len(r.Value)-8:]))
+			for i, v := range valuesOf(b) {
+				if o := b.BaseOffset() + record.Offset(i); o == next && o < limit {
+					values = append(values, v)
 					next++
 				}
-				return nil
-			})
-			if err != nil {
-				w.fatalf("%s/%s: %v", l.dir, e.Name, err)
 			}
 			p = rest
 		}
@@ -338,13 +351,12 @@ func (w *world) verify(killed bool) {
 		if killed {
 			promised = m.written
 		}
-		if end < promised || start < m.start && len(m.older) == 0 {
+		if end < promised || start < m.start {
 			w.fatalf("%s holds [%d, %d), promised [%d, %d)", m.topic, start, end, m.start, promised)
 		}
 		w.compare(m, w.readLog(l), promised)
-		m.older = nil
+		m.restart = 0
 		m.durable, m.written = min(m.durable, end), min(m.written, end)
-		m.start = start
 		m.epoch += 2
 		l.Configure(m.settings)
 	}

@@ -96,15 +96,16 @@ func (b *Broker) awaitConnection() error {
 		if err == nil {
 			return conn.Close()
 		}
-		if b.exited() {
+		if b.Exited() {
 			return fmt.Errorf("the broker ended at once: %s", b.LogTail())
 		}
 	}
 	return fmt.Errorf("the broker accepts no connection within %v: %s", startLimit, b.LogTail())
 }
 
-// exited says whether the process is a zombie by now; nobody has waited for it.
-func (b *Broker) exited() bool {
+// Exited says whether the process has ended by itself: it is a zombie then, for
+// nobody has waited for it.
+func (b *Broker) Exited() bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.process.Process.Pid))
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist)

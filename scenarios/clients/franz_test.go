@@ -35,7 +35,7 @@ type franz struct {
 }
 
 func openFranz(b *Broker, options ...kgo.Opt) (*franz, error) {
-	options = append(options, kgo.SeedBrokers(b.Address))
+	options = append(options, kgo.SeedBrokers(b.Address), kgo.MetadataMinAge(50*time.Millisecond))
 	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,213 @@
+package ledger
+
+import (
+	"slices"
+
+	"lignum/core/record"
+	"lignum/linearizability/history"
+)
+
+// Settings are what the ledger has to know of a topic.
+type Settings struct {
+	Async          bool  // lignum.flush.policy=async
+	RetentionBytes int64 // -1: none
+	RetentionMs    int64 // -1: none
+}
+
+// Partition is the books of one partition.
+type Partition struct {
+	ID   record.Partition
+	Name string // topic-index
+
+	ledger   *Ledger
+	settings Settings
+	// syncSince is from when on the policy is sync for sure; forever if it may be async.
+	syncSince int64
+	pure      bool // was never under async, for sure
+	closing   bool // its deletion was asked for
+
+	batches []*Batch
+	slots   []slot // what is known to lie where, by offset; no two overlap
+	gone    []slot // what was there before the first loss and went
+	lost    uint64 // records that went with permission
+	firm    record.Offset
+
+	start        record.Offset // greatest log start that a client was told of
+	startSince   int64
+	startStamp   uint64        // losses up to when it was told
+	promised     record.Offset // greatest log start that DeleteRecords was answered with
+	deleteUpTo   record.Offset // greatest offset that somebody asked DeleteRecords for
+	mayRetain    bool          // retention is or was on
+	reads        []history.Op
+	sequenceFail bool
+}
+
+// slot is a batch at a place.
+type slot struct {
+	base    record.Offset
+	batch   *Batch
+	epoch   record.Epoch // known if it was seen
+	stamp   uint64       // losses up to when it was known to be there last
+	first   uint64       // losses up to when it was known for the first time
+	ackedAt int64        // of acks=all; forever without
+	acked   bool
+	seen    bool
+	final   bool // seen by the last reader
+}
+
+func (s *slot) next() record.Offset { return s.base + record.Offset(s.batch.Count) }
+
+// losable says whether a fault since may have taken the slot.
+func (p *Partition) losable(s *slot) bool {
+	return s.base >= p.firm && s.stamp < p.ledger.Losses()
+}
+
+// Policy notes that a change of the flush policy leaves for the broker. Its answer, if it is good, goes to the function returned.
+func (p *Partition) Policy(async bool) (answered func()) {
+	if async {
+		p.syncSince, p.pure = forever, false
+		return func() {}
+	}
+	return func() {
+		if p.syncSince == forever {
+			p.syncSince = p.ledger.Now()
+		}
+	}
+}
+
+// Retention notes that the topic may have retention from now on.
+func (p *Partition) Retention(bytes, millis int64) {
+	p.settings.RetentionBytes, p.settings.RetentionMs = bytes, millis
+	if bytes >= 0 || millis >= 0 {
+		p.mayRetain = true
+	}
+}
+
+// Closing notes that a request for the partition's deletion leaves: nothing is promised any more.
+func (p *Partition) Closing() { p.closing = true }
+
+// Closed says whether the partition's deletion was asked for.
+func (p *Partition) Closed() bool { return p.closing }
+
+// find is the index of the first slot that does not end below the offset.
+func (p *Partition) find(o record.Offset) int {
+	if n := len(p.slots); n > 0 && p.slots[n-1].next() <= o {
+		return n
+	}
+	i, _ := slices.BinarySearchFunc(p.slots, o, func(s slot, o record.Offset) int {
+		if s.next() <= o {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// learn enters that a batch lies at a place. What contradicts it must have been lost, with permission.
+func (p *Partition) learn(s slot) {
+	i := p.find(s.base)
+	for i < len(p.slots) && p.slots[i].base < s.next() {
+		old := &p.slots[i]
+		if old.base == s.base && old.batch == s.batch {
+			old.merge(&s)
+			return
+		}
+		if !p.contradicted(old, &s) {
+			return
+		}
+		p.lose(i)
+	}
+	p.slots = slices.Insert(p.slots, i, s)
+	s.batch.places++
+	p.checkPlaces(s.batch)
+}
+
+func (s *slot) merge(o *slot) {
+	s.stamp = max(s.stamp, o.stamp)
+	s.first = min(s.first, o.first)
+	s.ackedAt = min(s.ackedAt, o.ackedAt)
+	s.acked, s.final = s.acked || o.acked, s.final || o.final
+	if o.seen {
+		s.seen, s.epoch = true, o.epoch
+	}
+}
+
+// contradicted judges two batches at one place. It says whether the new one is right.
+func (p *Partition) contradicted(old, s *slot) bool {
+	l := p.ledger
+	name := "L2"
+	switch {
+	case old.seen && s.seen:
+		name = "F2"
+	case old.acked || s.acked:
+		name = "D1"
+	}
+	l.Checked(name)
+	switch {
+	case old.stamp < s.stamp && p.losable(old):
+		return true
+	case s.stamp < old.stamp && p.losable(s):
+		p.lost += uint64(s.batch.Count)
+		return false
+	}
+	l.Fail(name, "%s: batch %d at offsets [%d, %d) and batch %d at [%d, %d) (firm %d, losses %d, known since %d and %d)", p.Name,
+		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm, l.Losses(), old.stamp, s.stamp)
+	return old.stamp < s.stamp
+}
+
+// lose takes a slot out that a fault took.
+func (p *Partition) lose(i int) {
+	s := p.slots[i]
+	s.batch.places--
+	p.lost += uint64(s.batch.Count)
+	if s.first == 0 {
+		p.gone = append(p.gone, s)
+	}
+	p.slots = slices.Delete(p.slots, i, i+1)
+}
+
+// checkPlaces holds the number of places of a batch against its tries.
+func (p *Partition) checkPlaces(b *Batch) {
+	l := p.ledger
+	if b.idempotent() {
+		if b.places > 1 {
+			p.forgetLosable(b)
+		}
+		l.Check("P1", b.places <= 1, "%s: batch %d of producer %d, sequence %d, lies in the log %d times: %v", p.Name, b.Number, b.Producer,
+			b.Sequence, b.places, p.placesOf(b))
+		return
+	}
+	if b.places > 1 {
+		l.Check("L2", b.places <= b.tries-b.refused, "%s: batch %d was sent %d times and lies in the log %d times: %v", p.Name, b.Number,
+			b.tries, b.places, p.placesOf(b))
+	}
+}
+
+// forgetLosable drops the places of a batch that a fault may have taken: it was written again since.
+func (p *Partition) forgetLosable(b *Batch) {
+	for i := 0; i < len(p.slots) && b.places > 1; {
+		if s := &p.slots[i]; s.batch == b && p.losable(s) {
+			p.lose(i)
+			continue
+		}
+		i++
+	}
+}
+
+func (p *Partition) placesOf(b *Batch) []record.Offset {
+	var at []record.Offset
+	for i := range p.slots {
+		if p.slots[i].batch == b {
+			at = append(at, p.slots[i].base)
+		}
+	}
+	return at
+}
+
+// SequenceRefused judges that a producer which keeps the rules, and has no unanswered batch before this one, was told that its sequence is out of
+// order or its id is unknown.
+func (p *Partition) SequenceRefused(b *Batch, code string) {
+	excused := !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing
+	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
+		p.Name, b.Number, b.Producer, b.Sequence, code)
+}

@@ -1,0 +1,209 @@
+package ledger
+
+import (
+	"errors"
+
+	"lignum/core/record"
+	"lignum/linearizability/history"
+)
+
+// View is one look of a client at a partition, from when its request left.
+type View struct {
+	Client int
+	sent   int64
+	stamp  uint64
+}
+
+// Look notes that a request leaves that looks at partitions.
+func (l *Ledger) Look(client int) View { return View{Client: client, sent: l.Now(), stamp: l.Losses()} }
+
+// Cursor is where a client is in a partition.
+type Cursor struct {
+	Position record.Offset
+	chain    uint64
+	whole    bool // has seen everything below Position
+}
+
+// Seek moves the cursor.
+func (c *Cursor) Seek(o record.Offset) { *c = Cursor{Position: o, whole: o == 0} }
+
+// Fetched is what a fetch said of one partition.
+type Fetched struct {
+	HighWatermark, LastStable, LogStart record.Offset
+	Committed                           bool // the fetch was read_committed
+	Records                             []byte
+	Final                               bool // the last reader's
+}
+
+// Fetched checks an answer, and moves the cursor behind it. It returns how many records there were.
+func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
+	l := p.ledger
+	if p.closing {
+		return 0
+	}
+	l.Check("H3", f.LogStart <= f.LastStable && f.LastStable <= f.HighWatermark && f.LogStart >= 0,
+		"%s: log start %d, last stable %d, high watermark %d", p.Name, f.LogStart, f.LastStable, f.HighWatermark)
+	if p.pure {
+		p.firm = max(p.firm, f.HighWatermark)
+	}
+	p.started(v, f.LogStart)
+	n := p.take(v, c, &f)
+	op := history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: l.Now(), Offset: int64(f.HighWatermark)}
+	if c.whole && c.Position == f.HighWatermark {
+		op.Whole, op.Content = true, c.chain
+	}
+	p.reads = append(p.reads, op)
+	return n
+}
+
+// take goes over the batches of an answer.
+func (p *Partition) take(v View, c *Cursor, f *Fetched) int {
+	l := p.ledger
+	records := 0
+	epoch := record.NoEpoch
+	limit := f.HighWatermark
+	if f.Committed {
+		limit = f.LastStable
+	}
+	for rest := f.Records; len(rest) > 0; {
+		b, after, err := record.Next(rest)
+		if errors.Is(err, record.ErrShort) && records > 0 {
+			break
+		}
+		if !l.Check("F8", err == nil, "%s: what is delivered behind offset %d is no batch: %v", p.Name, c.Position, err) {
+			break
+		}
+		rest = after
+		if err := b.CheckCRC(); !l.Check("F8", err == nil, "%s: the batch at offset %d is delivered damaged: %v", p.Name, b.BaseOffset(), err) {
+			break
+		}
+		if records == 0 {
+			l.Check("F4", b.BaseOffset() <= c.Position && c.Position <= b.LastOffset(), "%s: a fetch from offset %d gets a batch at [%d, %d]", p.Name,
+				c.Position, b.BaseOffset(), b.LastOffset())
+			if b.BaseOffset() != c.Position {
+				c.whole = false
+			}
+		} else {
+			l.Check("L3", b.BaseOffset() == c.Position && b.LeaderEpoch() >= epoch, "%s: behind offset %d in epoch %d comes a batch at %d in epoch %d", p.Name,
+				c.Position, epoch, b.BaseOffset(), b.LeaderEpoch())
+		}
+		l.Check("F1", b.LastOffset() < limit, "%s: offset %d is delivered, the limit is %d", p.Name, b.LastOffset(), limit)
+		epoch = b.LeaderEpoch()
+		p.delivered(v, b, f.Final)
+		c.chain = history.Chain(c.chain, BodyOf(b))
+		c.Position = b.NextOffset()
+		records += int(b.Count())
+	}
+	return records
+}
+
+// delivered checks one batch that a client got.
+func (p *Partition) delivered(v View, b record.Batch, final bool) {
+	l := p.ledger
+	batch := l.bodies[BodyOf(b)]
+	known := batch != nil && batch.Part == p && batch.tries > 0
+	if !l.Check("F8", known, "%s: nobody sent the batch of %d records that is delivered at offset %d", p.Name, b.Count(), b.BaseOffset()) {
+		return
+	}
+	l.Check("D2", !batch.refusedForGood(), "%s: batch %d was refused, and is delivered at offset %d", p.Name, batch.Number, b.BaseOffset())
+	l.Checked("D1")
+	p.learn(slot{
+		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: v.stamp, first: v.stamp, ackedAt: forever, seen: true, final: final,
+	})
+}
+
+// started checks a log start that a client was told.
+func (p *Partition) started(v View, start record.Offset) {
+	l := p.ledger
+	if v.sent >= p.startSince {
+		p.checkStart(v, start)
+	}
+	if start <= p.start {
+		return
+	}
+	if start > p.deleteUpTo {
+		l.Check("R2", p.mayRetain, "%s: the log starts at %d, but nobody asked to delete more than up to %d", p.Name, start, p.deleteUpTo)
+		p.checkRetained(start)
+	}
+	p.start, p.startSince, p.startStamp = start, l.Now(), v.stamp
+}
+
+// checkStart: the log start does not go back. What was answered to DeleteRecords outlives everything; what was only seen may have been lost
+// since.
+func (p *Partition) checkStart(v View, start record.Offset) {
+	if p.startStamp < p.ledger.Losses() && p.startStamp < v.stamp && start < p.start {
+		p.start, p.startStamp = max(start, p.promised), v.stamp
+	}
+	p.ledger.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
+}
+
+// checkRetained holds what is left against retention.bytes: only whole segments beyond it may go.
+func (p *Partition) checkRetained(start record.Offset) {
+	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 {
+		return
+	}
+	left, from := int64(0), p.find(start)
+	for i := from; i < len(p.slots); i++ {
+		left += int64(p.slots[i].batch.Size)
+	}
+	unknown := len(p.batches) > 0 && from > 0 && len(p.slots) == from
+	p.ledger.Check("R2", unknown || left >= p.settings.RetentionBytes || p.unsettled(), "%s: the log starts at %d and has %d bytes left, retention.bytes is %d", p.Name,
+		start, left, p.settings.RetentionBytes)
+}
+
+// unsettled says whether batches may lie in the log of which that is not known.
+func (p *Partition) unsettled() bool {
+	for _, b := range p.batches {
+		if b.tries > 0 && b.places == 0 && !b.refusedForGood() {
+			return true
+		}
+	}
+	return false
+}
+
+// Latest is a high watermark that ListOffsets told.
+func (p *Partition) Latest(v View, o record.Offset) {
+	if p.closing {
+		return
+	}
+	if p.pure {
+		p.firm = max(p.firm, o)
+	}
+	p.reads = append(p.reads, history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: p.ledger.Now(), Offset: int64(o)})
+}
+
+// Earliest is a log start that ListOffsets told.
+func (p *Partition) Earliest(v View, o record.Offset) {
+	if !p.closing {
+		p.started(v, o)
+	}
+}
+
+// OutOfRange checks that a fetch from an offset was refused as out of range.
+func (p *Partition) OutOfRange(o record.Offset) {
+	if p.closing {
+		return
+	}
+	below := p.mayRetain || o < max(p.deleteUpTo, p.start)
+	known := o <= p.firm
+	if i := p.find(o - 1); !known && o > 0 && i < len(p.slots) && p.slots[i].next() >= o {
+		known = !p.losable(&p.slots[i])
+	}
+	p.ledger.Check("F5", below || !known, "%s: offset %d is said to be out of range (firm %d, log start %d)", p.Name, o, p.firm, p.start)
+}
+
+// Deleting notes that a request leaves to delete everything below the offset; the answer goes to the function returned.
+func (p *Partition) Deleting(to record.Offset) (answered func(low record.Offset)) {
+	if to < 0 {
+		to = 1 << 62 // the high watermark, whatever it is
+	}
+	p.deleteUpTo = max(p.deleteUpTo, to)
+	stamp := p.ledger.Losses()
+	return func(low record.Offset) {
+		p.ledger.Checked("R3")
+		p.promised = max(p.promised, low)
+		if !p.closing && low > p.start {
+			p.start, p.startSince, p.startStamp = low, p.ledger.Now(), stamp
+		}
+	}
+}

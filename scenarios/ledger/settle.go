@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"cmp"
+	"slices"
+
+	"lignum/core/record"
+	"lignum/linearizability/history"
+)
+
+// BeginFinal forgets what an earlier last reader saw.
+func (p *Partition) BeginFinal() {
+	for i := range p.slots {
+		p.slots[i].final = false
+	}
+}
+
+// Settle closes the books of a partition that a last reader has read from its start to its end, while nobody wrote.
+func (p *Partition) Settle(start, end record.Offset) {
+	if p.closing {
+		return
+	}
+	l := p.ledger
+	for i := 0; i < len(p.slots); {
+		s := &p.slots[i]
+		if s.final || s.next() <= start {
+			i++
+			continue
+		}
+		may := p.losable(s)
+		l.Check("D1", may, "%s: batch %d (acks %d, acknowledged %v, seen %v) at offsets [%d, %d) is gone: the log is [%d, %d) (firm %d)", p.Name, s.batch.Number,
+			s.batch.Acks, s.acked, s.seen, s.base, s.next(), start, end, p.firm)
+		p.lose(i)
+	}
+	p.checkDense(start, end)
+	p.checkSequences(start)
+}
+
+// checkDense: the log has no hole.
+func (p *Partition) checkDense(start, end record.Offset) {
+	at := start
+	for i := p.find(start); i < len(p.slots); i++ {
+		s := &p.slots[i]
+		p.ledger.Check("L3", s.base <= at, "%s: the log has a hole [%d, %d)", p.Name, at, s.base)
+		at = s.next()
+	}
+	p.ledger.Check("L3", at == end || end == start, "%s: the log ends at %d, its last batch at %d", p.Name, end, at)
+}
+
+// writer is one life of an idempotent producer.
+type writer struct {
+	id    record.ProducerID
+	epoch record.ProducerEpoch
+}
+
+// checkSequences: an idempotent producer's batches lie in the log in the order of their sequences, without a gap (P2).
+func (p *Partition) checkSequences(start record.Offset) {
+	next := map[writer]int32{}
+	for i := p.find(start); i < len(p.slots); i++ {
+		b := p.slots[i].batch
+		if !b.idempotent() {
+			continue
+		}
+		w := writer{b.Producer, b.Epoch}
+		want, known := next[w]
+		p.ledger.Check("P2", !known || want == b.Sequence, "%s: at offset %d producer %d goes on with sequence %d instead of %d", p.Name, p.slots[i].base,
+			b.Producer, b.Sequence, want)
+		next[w] = record.AddSequence(b.Sequence, b.Count)
+	}
+}
+
+// History is what clients did with the partition and saw of it. In a partition that may have lost what clients saw it ends with the
+// first fault that could do that.
+func (p *Partition) History() history.Log {
+	until := forever
+	slots := p.slots
+	if !p.pure {
+		until = p.ledger.firstLoss
+		slots = slices.Concat(p.gone, p.slots)
+		slots = slices.DeleteFunc(slots, func(s slot) bool { return s.first > 0 })
+		slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Compare(a.base, b.base) })
+	}
+	log := history.Log{Name: p.Name}
+	top := int64(0)
+	for _, op := range p.reads {
+		if op.Return < until {
+			log.Ops = append(log.Ops, op)
+			top = max(top, op.Offset)
+		}
+	}
+	for i := range slots {
+		if s := &slots[i]; s.ackedAt < until {
+			top = max(top, int64(s.next()))
+		}
+	}
+	return p.addAppends(log, slots, until, top)
+}
+
+// addAppends adds the appends below the greatest end that is known. What nobody saw, and was deleted since, is an append of unknown
+// content.
+func (p *Partition) addAppends(log history.Log, slots []slot, until, top int64) history.Log {
+	at := int64(0)
+	for i := range slots {
+		s := &slots[i]
+		if int64(s.base) >= top {
+			break
+		}
+		if base := int64(s.base); base > at {
+			log.Ops = append(log.Ops, history.Op{Kind: history.Append, Return: forever, Offset: at, Count: base - at})
+		}
+		op := history.Op{Kind: history.Append, Call: s.batch.firstSent, Return: forever, Offset: int64(s.base), Count: int64(s.batch.Count), Content: s.batch.body}
+		if s.ackedAt < until {
+			op.Return = s.ackedAt
+		}
+		log.Ops = append(log.Ops, op)
+		at = int64(s.next())
+	}
+	if at < top {
+		log.Ops = append(log.Ops, history.Op{Kind: history.Append, Return: forever, Offset: at, Count: top - at})
+	}
+	return log
+}

@@ -1,0 +1,233 @@
+package scenarios
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"lignum/core/api"
+	"lignum/core/broker"
+	"lignum/core/env"
+	"lignum/core/record"
+	"lignum/linearizability"
+	"lignum/scenarios/ledger"
+	"lignum/scenarios/traffic"
+	"lignum/sim"
+)
+
+// Times of a single run.
+const (
+	usualLength = time.Minute
+	settleTime  = 2 * time.Second  // from the end of the faults to the end of the traffic, and again to the last reader
+	patience    = 30 * time.Second // of the last reader: the bound of V2
+	wallAtStart = 1_700_000_000_000
+)
+
+// single is a run of the scenario "single".
+type single struct {
+	o      Options
+	plan   plan
+	world  *sim.World
+	host   *sim.Host
+	stage  *traffic.Stage
+	books  *ledger.Ledger
+	reader *record.Reader
+	node   *broker.Broker
+	faults faults
+
+	life     uint64 // that was seen last
+	ready    bool   // the present life serves
+	healed   bool
+	finished bool
+	readers  int // last readers that are through
+}
+
+// Single is one broker with all kinds of clients, under crashes, disk faults, pauses, clock jumps and broken connections.
+func Single(o Options) Result {
+	s := newSingle(o)
+	defer s.world.Close()
+	limit := env.Instant(s.plan.length + 2*settleTime + 8*patience)
+	for !s.finished && len(s.world.Findings()) == 0 && s.world.Step(limit) {
+	}
+	if !s.finished && len(s.world.Findings()) == 0 {
+		s.world.Fail("V2", "the run does not come to its end")
+	}
+	return s.result()
+}
+
+func newSingle(o Options) *single {
+	s := &single{o: o, plan: newPlan(o)}
+	s.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: s.plan.network, Jobs: s.plan.jobs})
+	s.reader = record.NewReader(record.Limits{})
+	s.host = s.world.AddHost(sim.HostOptions{
+		Name: "broker", Boot: s.boot, Wall: wallAtStart, InFlight: 16,
+		Decode: func(_ env.ConnInfo, frame env.Buffer) (env.Request, error) { return api.Decode(frame, s.reader) },
+		Disk:   sim.DiskOptions{SectorSize: s.plan.sector},
+	})
+	s.books = ledger.New(ledger.World{
+		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Fail: s.fail,
+	})
+	s.stage = traffic.NewStage(s.world, s.host, "PLAINTEXT", s.books, wallAtStart)
+	if o.Tell != nil {
+		s.stage.Tell = s.tell
+		s.world.Observe(func(e sim.Event) { s.tell("event", e.String()) })
+	}
+	s.faults.begin(s)
+	s.host.Start()
+	s.life = s.host.Life()
+	s.watch()
+	s.plan.admin.Ready = s.openGates
+	traffic.NewAdmin(s.stage, s.plan.admin)
+	s.world.At(env.Instant(s.plan.length), s.heal)
+	return s
+}
+
+func (s *single) tell(who, text string) {
+	if s.o.Tell != nil {
+		s.o.Tell(Line{s.world.Now(), who, text})
+	}
+}
+
+func (s *single) fail(name, format string, args ...any) {
+	s.tell("check", name+": "+fmt.Sprintf(format, args...))
+	s.world.Fail(name, format, args...)
+}
+
+// boot builds the broker of a new life, from its disk and from settings that the seed may change from life to life.
+func (s *single) boot(p sim.Ports) env.Node {
+	life := s.host.Life()
+	s.ready = false
+	node := broker.New(broker.Ports{
+		Clock: p.Clock, Rand: p.Rand, Memory: p.Memory, Disk: p.Disk, Jobs: p.Jobs, Network: p.Network, Log: s.log,
+	}, s.plan.settings(life), "/data", broker.Events{
+		Ready: func() {
+			s.ready = true
+			s.tell("broker", fmt.Sprintf("life %d is ready", life))
+		},
+		Failed: func(err error) { s.gaveUp(life, err) },
+	})
+	s.node = node
+	node.Start()
+	return node
+}
+
+func (s *single) log(level env.Level, message string, pairs ...any) {
+	if s.o.Tell == nil {
+		return
+	}
+	var text strings.Builder
+	text.WriteString(message)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(&text, " %v=%v", pairs[i], pairs[i+1])
+	}
+	s.tell("broker", text.String())
+}
+
+// gaveUp is a broker that says it cannot go on: its process ends. It needs a reason.
+func (s *single) gaveUp(life uint64, err error) {
+	s.tell("broker", fmt.Sprintf("life %d gives up: %v", life, err))
+	s.books.Check("V2", s.faults.excuse(), "life %d gives up, although no fault struck its disk: %v", life, err)
+	s.world.At(s.world.Now(), func() {
+		if s.host.Running() && s.host.Life() == life {
+			s.faults.failStop()
+		}
+	})
+}
+
+// losses counts what could have taken data that was not durable.
+func (s *single) losses() uint64 { return s.faults.losses() }
+
+// openGates starts the traffic and the faults, once there are topics.
+func (s *single) openGates() {
+	for _, o := range s.plan.producers {
+		if o.idempotent {
+			traffic.NewIdempotent(s.stage, o.ProducerOptions)
+		} else {
+			traffic.NewProducer(s.stage, o.ProducerOptions)
+		}
+	}
+	for _, o := range s.plan.consumers {
+		traffic.NewConsumer(s.stage, o)
+	}
+	s.faults.strikeLater()
+}
+
+// watch is the one who starts a process that has ended.
+func (s *single) watch() {
+	s.world.After(20*time.Millisecond, s.watch)
+	s.faults.notice()
+	if s.host.Running() || s.faults.restarting {
+		return
+	}
+	s.faults.restarting = true
+	delay := s.faults.rand.Between(0, 2*time.Second)
+	if s.healed {
+		delay = 0
+	}
+	s.world.After(delay, func() {
+		s.faults.restarting = false
+		s.faults.lifeBegins()
+		s.host.Start()
+		s.life = s.host.Life()
+		s.tell("fault", fmt.Sprintf("life %d begins", s.life))
+		s.faults.duringLoad()
+	})
+}
+
+// heal ends the faults, then the traffic, and then has everything looked at; and once more behind another crash.
+func (s *single) heal() {
+	s.healed = true
+	s.faults.end()
+	s.tell("fault", "the faults have ended")
+	s.world.After(settleTime, func() {
+		s.stage.Quiet = true
+		s.world.After(settleTime, s.lookAtAll)
+	})
+}
+
+func (s *single) lookAtAll() {
+	if len(s.stage.Targets) == 0 {
+		s.fail("V2", "there is no topic")
+		s.finished = true
+		return
+	}
+	traffic.NewLastReader(s.stage, uint64(1000+s.readers), patience, func() {
+		s.readers++
+		if s.readers == 2 || len(s.world.Findings()) > 0 {
+			s.finished = true
+			return
+		}
+		s.faults.finalCrash()
+		s.world.After(100*time.Millisecond, s.lookAtAll)
+	})
+}
+
+// result closes the books.
+func (s *single) result() Result {
+	r := Result{
+		Scenario: "single", Seed: s.o.Seed, Events: s.world.Steps(), Requests: s.stage.Requests, Simulated: time.Duration(s.world.Now()),
+		Lives: s.host.Life(), Faults: s.faults.happened(), Totals: s.books.Totals(),
+	}
+	if len(s.world.Findings()) == 0 {
+		r.Judged = s.judge()
+	}
+	r.Checks = s.books.Checks()
+	r.Trace = s.world.Trace()
+	r.Findings = s.world.Findings()
+	return r
+}
+
+// judge looks for an order of what clients did with each partition.
+func (s *single) judge() uint64 {
+	n := uint64(0)
+	for _, p := range s.books.Partitions() {
+		if p.Closed() {
+			continue
+		}
+		log := p.History()
+		n += uint64(len(log.Ops))
+		v := linearizability.JudgePartition(log)
+		s.books.Check("linearizable", v == linearizability.Linearizable, "%s: the history of %d operations is %s", log.Name, len(log.Ops), v)
+	}
+	return n
+}

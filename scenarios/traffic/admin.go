@@ -1,0 +1,269 @@
+package traffic
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lignum/core/record"
+	"lignum/core/wire"
+	"lignum/scenarios/ledger"
+	"lignum/sim"
+)
+
+// TopicOptions describe a topic that an administrator makes.
+type TopicOptions struct {
+	Name       string
+	Partitions int32
+	Configs    map[string]string
+	Settings   ledger.Settings
+}
+
+// AdminOptions describe an administrator.
+type AdminOptions struct {
+	Name  string
+	Actor uint64
+	Pace  time.Duration
+	// Topics are made first, and stay.
+	Topics []TopicOptions
+	// Passing is the kind of topics that come and go; no name, no such topics.
+	Passing TopicOptions
+	// DeleteRecords and Policies switch what else it does.
+	DeleteRecords, Policies bool
+	// Ready is called when the topics are there.
+	Ready func()
+}
+
+// Admin makes topics, and then does what administrators do.
+type Admin struct {
+	stage  *Stage
+	o      AdminOptions
+	rand   sim.Stream
+	peer   *peer
+	busy   bool
+	todo   []TopicOptions // to be made
+	passed int
+	making bool // todo[0] was asked for, perhaps
+}
+
+// NewAdmin starts an administrator.
+func NewAdmin(s *Stage, o AdminOptions) *Admin {
+	a := &Admin{stage: s, o: o, rand: s.World.Stream(domainAdmin, o.Actor), todo: o.Topics}
+	a.later()
+	return a
+}
+
+func (a *Admin) later() {
+	pace := a.o.Pace
+	if len(a.todo) > 0 {
+		pace = 50 * time.Millisecond
+	}
+	a.stage.World.After(a.rand.Between(pace/4, 2*pace), a.act)
+}
+
+func (a *Admin) act() {
+	if a.stage.Quiet {
+		if a.peer != nil {
+			a.peer.close()
+		}
+		return
+	}
+	a.later()
+	switch {
+	case a.busy:
+	case a.peer == nil || a.peer.over:
+		a.peer = a.stage.dial(a.o.Name, nil, nil)
+	case !a.peer.ready:
+	case len(a.todo) > 0:
+		a.create(a.todo[0])
+	default:
+		a.something()
+	}
+}
+
+// something is one of the things that administrators do.
+func (a *Admin) something() {
+	targets := a.stage.open()
+	if len(targets) == 0 {
+		return
+	}
+	t := targets[a.rand.Below(int64(len(targets)))]
+	done := func() { a.busy = false }
+	a.busy = true
+	switch a.rand.Below(8) {
+	case 0:
+		if a.o.DeleteRecords {
+			a.deleteRecords(t)
+			return
+		}
+	case 1:
+		if a.o.Policies {
+			a.alterPolicy(t)
+			return
+		}
+	case 2:
+		if a.o.Passing.Name != "" {
+			a.pass()
+			return
+		}
+	case 3, 4:
+		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.EarliestTimestamp, func(record.Offset, bool) { done() })
+		return
+	}
+	a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.LatestTimestamp, func(record.Offset, bool) { done() })
+}
+
+// create makes a topic. Whoever finds it there has made it, with an answer that was lost: names are used once.
+func (a *Admin) create(o TopicOptions) {
+	a.busy = true
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.TimeoutMillis = 5000
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = o.Name, o.Partitions, 1
+	for _, name := range sortedKeys(o.Configs) {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		value := o.Configs[name]
+		c.Name, c.Value = name, &value
+		t.Configs = append(t.Configs, c)
+	}
+	r.Topics = append(r.Topics, t)
+	from := a.peer
+	from.ask(r, version(&a.rand, wire.CreateTopics, 4), 8*time.Second, func(answer kmsg.Response) {
+		got, ok := answer.(*kmsg.CreateTopicsResponse)
+		if !ok || len(got.Topics) != 1 {
+			a.busy = false
+			return
+		}
+		code := wire.ErrorCode(got.Topics[0].ErrorCode)
+		if code != wire.None && code != wire.TopicAlreadyExists {
+			a.stage.Books.Check("V2", code.Retriable(), "creating topic %s is refused with %s", o.Name, code)
+			a.busy = false
+			return
+		}
+		a.find(from, o)
+	})
+}
+
+// find learns a new topic's id, and opens its books.
+func (a *Admin) find(from *peer, o TopicOptions) {
+	r := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = &o.Name
+	r.Topics = append(r.Topics, t)
+	from.ask(r, version(&a.rand, wire.Metadata, 10), 8*time.Second, func(answer kmsg.Response) {
+		a.busy = false
+		got, ok := answer.(*kmsg.MetadataResponse)
+		if !ok || len(got.Topics) != 1 || got.Topics[0].ErrorCode != 0 || len(got.Topics[0].Partitions) != int(o.Partitions) {
+			return
+		}
+		a.stage.addTopic(o, got.Topics[0].TopicID)
+		a.todo = a.todo[1:]
+		if len(a.todo) == 0 && a.o.Ready != nil {
+			ready := a.o.Ready
+			a.o.Ready = nil
+			ready()
+		}
+	})
+}
+
+// addTopic opens the books of a topic.
+func (s *Stage) addTopic(o TopicOptions, id [16]byte) {
+	for i := range o.Partitions {
+		books := s.Books.Add(record.Partition{Topic: id, Index: i}, o.Name, o.Settings)
+		books.Retention(o.Settings.RetentionBytes, o.Settings.RetentionMs)
+		s.Targets = append(s.Targets, &Target{Topic: o.Name, ID: id, Index: i, Books: books})
+	}
+}
+
+// pass makes a topic that passes, or deletes the one there is.
+func (a *Admin) pass() {
+	for _, t := range a.stage.open() {
+		if len(t.Topic) > len(a.o.Passing.Name) && t.Topic[:len(a.o.Passing.Name)] == a.o.Passing.Name {
+			a.delete(t.Topic)
+			return
+		}
+	}
+	a.busy = false
+	o := a.o.Passing
+	o.Name += "-" + strconv.Itoa(a.passed)
+	a.passed++
+	a.todo = append(a.todo, o)
+}
+
+// delete removes a topic. From the request on nobody uses it any more.
+func (a *Admin) delete(name string) {
+	for _, t := range a.stage.Targets {
+		if t.Topic == name {
+			t.Books.Closing()
+		}
+	}
+	r := kmsg.NewPtrDeleteTopicsRequest()
+	r.TimeoutMillis = 5000
+	r.TopicNames = []string{name}
+	a.peer.ask(r, 5, 8*time.Second, func(kmsg.Response) { a.busy = false })
+}
+
+// deleteRecords moves a partition's log start.
+func (a *Admin) deleteRecords(t *Target) {
+	from := a.peer
+	a.stage.listOffsets(from, &a.rand, int(a.o.Actor), t, wire.LatestTimestamp, func(end record.Offset, ok bool) {
+		if !ok || end == 0 {
+			a.busy = false
+			return
+		}
+		to := record.Offset(a.rand.Below(int64(end) + 1))
+		if a.rand.Below(8) == 0 {
+			to = -1
+		}
+		r := kmsg.NewPtrDeleteRecordsRequest()
+		r.TimeoutMillis = 5000
+		topic := kmsg.NewDeleteRecordsRequestTopic()
+		topic.Topic = t.Topic
+		part := kmsg.NewDeleteRecordsRequestTopicPartition()
+		part.Partition, part.Offset = t.Index, int64(to)
+		topic.Partitions = append(topic.Partitions, part)
+		r.Topics = append(r.Topics, topic)
+		answered := t.Books.Deleting(to)
+		a.stage.tell(a.o.Name, "deletes records of %s below %d", t.Books.Name, to)
+		from.ask(r, version(&a.rand, wire.DeleteRecords, 0), 8*time.Second, func(answer kmsg.Response) {
+			a.busy = false
+			got, ok := answer.(*kmsg.DeleteRecordsResponse)
+			if ok && len(got.Topics) == 1 && len(got.Topics[0].Partitions) == 1 && got.Topics[0].Partitions[0].ErrorCode == 0 {
+				a.stage.tell(a.o.Name, "has deleted records of %s below %d", t.Books.Name, got.Topics[0].Partitions[0].LowWatermark)
+				answered(record.Offset(got.Topics[0].Partitions[0].LowWatermark))
+			}
+		})
+	})
+}
+
+// alterPolicy changes a topic's flush policy.
+func (a *Admin) alterPolicy(t *Target) {
+	value := "sync"
+	if a.rand.Below(2) == 0 {
+		value = "async"
+	}
+	a.stage.tell(a.o.Name, "sets the flush policy of %s to %s", t.Topic, value)
+	var answered []func()
+	for _, other := range a.stage.Targets {
+		if other.Topic == t.Topic {
+			answered = append(answered, other.Books.Policy(value == "async"))
+		}
+	}
+	r := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	resource := kmsg.NewIncrementalAlterConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName = kmsg.ConfigResourceTypeTopic, t.Topic
+	c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	c.Name, c.Value = "lignum.flush.policy", &value
+	resource.Configs = append(resource.Configs, c)
+	r.Resources = append(r.Resources, resource)
+	a.peer.ask(r, 1, 8*time.Second, func(answer kmsg.Response) {
+		a.busy = false
+		got, ok := answer.(*kmsg.IncrementalAlterConfigsResponse)
+		if ok && len(got.Resources) == 1 && got.Resources[0].ErrorCode == 0 {
+			for _, f := range answered {
+				f()
+			}
+		}
+	})
+}

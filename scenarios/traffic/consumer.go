@@ -1,0 +1,263 @@
+package traffic
+
+import (
+	"time"
+
+	"lignum/core/record"
+	"lignum/core/wire"
+	"lignum/scenarios/ledger"
+	"lignum/sim"
+)
+
+// ConsumerOptions describe a consumer.
+type ConsumerOptions struct {
+	Name      string
+	Actor     uint64
+	Pace      time.Duration // about, between two fetches
+	Sessions  bool
+	Committed bool // isolation level read_committed
+	MinBytes  int32
+	MaxBytes  int32
+	PartBytes int32
+	Wait      time.Duration
+	ReRead    int64 // one fetch in so many begins again at the start; 0: none
+}
+
+// Consumer reads partitions from their starts. Its positions outlive its connections.
+type Consumer struct {
+	stage   *Stage
+	o       ConsumerOptions
+	rand    sim.Stream
+	client  int
+	peer    *peer
+	version int16
+	busy    bool
+	cursors map[*Target]*cursor
+
+	session, epoch int32
+}
+
+// cursor is where a consumer is in a partition.
+type cursor struct {
+	ledger.Cursor
+	lost bool          // the position was out of range
+	told record.Offset // the position that the session knows; -1 for none
+}
+
+// NewConsumer starts a consumer.
+func NewConsumer(s *Stage, o ConsumerOptions) *Consumer {
+	c := &Consumer{stage: s, o: o, rand: s.World.Stream(domainConsumer, o.Actor), client: int(o.Actor), cursors: map[*Target]*cursor{}}
+	c.later()
+	return c
+}
+
+func (c *Consumer) later() { c.stage.World.After(c.rand.Between(0, 2*c.o.Pace), c.poll) }
+
+func (c *Consumer) poll() {
+	if c.stage.Quiet {
+		if c.peer != nil {
+			c.peer.close()
+		}
+		return
+	}
+	c.later()
+	switch {
+	case c.busy:
+	case c.peer == nil || c.peer.over:
+		c.session, c.epoch = 0, 0
+		c.version = version(&c.rand, wire.Fetch, 7)
+		c.peer = c.stage.dial(c.o.Name, nil, nil)
+	case c.peer.ready:
+		c.fetch()
+	}
+}
+
+// at is the consumer's place in a partition; a new one begins at the start.
+func (c *Consumer) at(t *Target) *cursor {
+	at := c.cursors[t]
+	if at == nil {
+		at = &cursor{told: -1}
+		at.Seek(0)
+		c.cursors[t] = at
+	}
+	return at
+}
+
+// fetch asks for more of everything, or finds the start of what it lost.
+func (c *Consumer) fetch() {
+	targets := c.stage.open()
+	for _, t := range targets {
+		at := c.at(t)
+		if c.o.ReRead > 0 && c.rand.Below(c.o.ReRead) == 0 {
+			at.lost = true
+		}
+		if at.lost {
+			c.findStart(t)
+			return
+		}
+	}
+	if len(targets) == 0 {
+		return
+	}
+	if c.epoch == 0 {
+		for _, t := range targets {
+			c.at(t).told = -1
+		}
+	}
+	r := fetchRequest(c.version, targets, func(t *Target) (record.Offset, bool) {
+		at := c.at(t)
+		changed := at.told != at.Position || !c.o.Sessions
+		at.told = at.Position
+		return at.Position, changed
+	}, c.o.PartBytes)
+	r.MaxWaitMillis, r.MinBytes, r.MaxBytes = int32(c.o.Wait/time.Millisecond), c.o.MinBytes, c.o.MaxBytes
+	r.SessionEpoch = -1
+	if c.o.Sessions {
+		r.SessionID, r.SessionEpoch = c.session, c.epoch
+	}
+	if c.o.Committed {
+		r.IsolationLevel = 1
+	}
+	c.busy = true
+	from, view := c.peer, c.stage.Books.Look(c.client)
+	from.send(wire.Fetch, c.version, c.o.Wait+8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, c.version) }, func(body []byte) {
+		c.busy = false
+		if body != nil {
+			c.fetched(from, view, targets, body)
+		}
+	})
+}
+
+// fetchRequest asks for partitions; position says from where, and whether the request has to name the partition at all.
+func fetchRequest(v int16, targets []*Target, position func(*Target) (record.Offset, bool), partBytes int32) *wire.FetchRequest {
+	r := &wire.FetchRequest{ReplicaID: -1, ReplicaEpoch: -1}
+	for _, t := range targets {
+		o, named := position(t)
+		if !named {
+			continue
+		}
+		n := len(r.Topics)
+		if n == 0 || r.Topics[n-1].ID != t.ID {
+			r.Topics = append(r.Topics, wire.FetchTopic{Name: []byte(t.Topic), ID: t.ID})
+			n++
+		}
+		r.Topics[n-1].Partitions = append(r.Topics[n-1].Partitions, wire.FetchPartition{
+			Index: t.Index, LeaderEpoch: -1, LastFetchedEpoch: -1, LogStart: -1, HighWatermark: 1<<63 - 1,
+			FetchOffset: int64(o), MaxBytes: partBytes,
+		})
+	}
+	return r
+}
+
+// fetched takes an answer.
+func (c *Consumer) fetched(from *peer, view ledger.View, targets []*Target, body []byte) {
+	var r wire.FetchResponse
+	if err := r.Decode(body, c.version); err != nil {
+		from.malformed(wire.Fetch, c.version, err)
+		return
+	}
+	if r.Error != wire.None {
+		c.session, c.epoch = 0, 0
+		return
+	}
+	if c.o.Sessions {
+		c.advanceSession(r.SessionID)
+	}
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		for j := range t.Partitions {
+			if target := find(targets, c.version, t, t.Partitions[j].Index); target != nil {
+				c.took(view, target, &t.Partitions[j])
+			}
+		}
+	}
+}
+
+func (c *Consumer) advanceSession(id int32) {
+	switch {
+	case id == 0:
+		c.session, c.epoch = 0, 0
+	case c.epoch == 0:
+		c.session, c.epoch = id, 1
+	default:
+		c.epoch++
+	}
+}
+
+// find is the target that a part of an answer is about.
+func find(targets []*Target, v int16, topic *wire.FetchTopicResult, index int32) *Target {
+	for _, t := range targets {
+		if t.Index == index && (v >= 13 && t.ID == topic.ID || v < 13 && t.Topic == topic.Name) {
+			return t
+		}
+	}
+	return nil
+}
+
+// took takes what an answer says of one partition.
+func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult) {
+	at := c.at(t)
+	c.stage.tell(c.o.Name, "fetched %s from %d: %s, %d bytes, high watermark %d, log start %d", t.Books.Name, at.Position, r.Error, len(r.Records),
+		r.HighWatermark, r.LogStart)
+	switch r.Error {
+	case wire.None:
+		before := at.Position
+		t.Books.Fetched(view, &at.Cursor, ledger.Fetched{
+			HighWatermark: record.Offset(r.HighWatermark), LastStable: record.Offset(r.LastStable), LogStart: record.Offset(r.LogStart),
+			Committed: c.o.Committed, Records: r.Records,
+		})
+		if before > record.Offset(r.HighWatermark) {
+			at.lost = true // a fault took what was read already
+		}
+	case wire.OffsetOutOfRange:
+		t.Books.OutOfRange(at.Position)
+		at.lost = true
+	default:
+		at.told = -1
+	}
+}
+
+// findStart moves to the start of a partition.
+func (c *Consumer) findStart(t *Target) {
+	c.busy = true
+	c.stage.listOffsets(c.peer, &c.rand, c.client, t, wire.EarliestTimestamp, func(o record.Offset, ok bool) {
+		c.busy = false
+		if ok {
+			at := c.at(t)
+			at.Seek(o)
+			at.lost = false
+		}
+	})
+}
+
+// listOffsets asks for an end of a partition.
+func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target, timestamp int64, then func(o record.Offset, ok bool)) {
+	r := &wire.ListOffsetsRequest{ReplicaID: -1, TimeoutMillis: 5000, Topics: []wire.ListOffsetsTopic{{
+		Name: []byte(t.Topic), Partitions: []wire.ListOffsetsPartition{{Index: t.Index, LeaderEpoch: -1, Timestamp: timestamp}},
+	}}}
+	v := version(rand, wire.ListOffsets, 1)
+	view := s.Books.Look(client)
+	from.send(wire.ListOffsets, v, 8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, v) }, func(body []byte) {
+		var answer wire.ListOffsetsResponse
+		switch {
+		case body == nil:
+			then(0, false)
+			return
+		case answer.Decode(body, v) != nil || len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != 1:
+			from.malformed(wire.ListOffsets, v, nil)
+			then(0, false)
+			return
+		}
+		got := &answer.Topics[0].Partitions[0]
+		o := record.Offset(got.Offset)
+		s.tell("client", "listed offset of %s for time %d: %s, %d", t.Books.Name, timestamp, got.Error, o)
+		switch {
+		case got.Error != wire.None:
+		case timestamp == wire.LatestTimestamp:
+			t.Books.Latest(view, o)
+		case timestamp == wire.EarliestTimestamp:
+			t.Books.Earliest(view, o)
+		}
+		then(o, got.Error == wire.None)
+	})
+}

@@ -1,0 +1,209 @@
+package traffic
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lignum/core/record"
+	"lignum/core/wire"
+	"lignum/sim"
+)
+
+// Idempotent is a producer with sequences. Like the real ones it has at most five batches of a partition on their way, and after a lost
+// connection or an error it sends everything again that was not acknowledged, in the same order, until it is.
+type Idempotent struct {
+	stage     *Stage
+	o         ProducerOptions
+	rand      sim.Stream
+	payload   *payload
+	peer      *peer
+	id        record.ProducerID
+	epoch     record.ProducerEpoch
+	sequences map[*Target]int32
+	open      []*parcel // not acknowledged, in the order of the first sending
+	asking    bool      // for an id
+	sent      bool      // everything open was sent on this connection
+	pausing   bool
+}
+
+// maxInFlight is how many batches the broker remembers of a producer, and so how many may be on their way.
+const maxInFlight = 5
+
+// NewIdempotent starts an idempotent producer.
+func NewIdempotent(s *Stage, o ProducerOptions) *Idempotent {
+	p := &Idempotent{stage: s, o: o, rand: s.World.Stream(domainProducer, o.Actor), id: record.NoProducer, sequences: map[*Target]int32{}}
+	p.payload = newPayload(s, o.Name, o.Actor, o.Codec, o.Biggest)
+	p.later()
+	return p
+}
+
+func (p *Idempotent) later() { p.stage.World.After(p.rand.Between(0, 2*p.o.Pace), p.burst) }
+
+func (p *Idempotent) burst() {
+	if p.stage.Quiet {
+		if p.peer != nil {
+			p.peer.close()
+		}
+		return
+	}
+	p.later()
+	if !p.connected() {
+		return
+	}
+	targets := p.stage.open()
+	if len(targets) == 0 {
+		return
+	}
+	t := targets[p.rand.Below(int64(len(targets)))]
+	for range 1 + p.rand.Below(p.o.Burst) {
+		if p.rand.Below(3) == 0 {
+			t = targets[p.rand.Below(int64(len(targets)))]
+		}
+		if len(p.open) < p.o.InFlight && p.inFlight(t) < maxInFlight {
+			p.produce(t)
+		}
+	}
+}
+
+// connected says whether new batches may go out, and does what is missing for it.
+func (p *Idempotent) connected() bool {
+	switch {
+	case p.pausing || p.asking:
+		return false
+	case p.peer == nil || p.peer.over:
+		p.sent = false
+		var self *peer
+		self = p.stage.dial(p.o.Name, nil, func() { p.pause(self) })
+		p.peer = self
+		return false
+	case !p.peer.ready:
+		return false
+	case p.id < 0:
+		p.ask()
+		return false
+	case !p.sent:
+		p.sent = true
+		from := p.peer
+		for _, b := range append([]*parcel(nil), p.open...) {
+			p.send(from, b)
+		}
+	}
+	return true
+}
+
+// pause waits a little before the next connection.
+func (p *Idempotent) pause(from *peer) {
+	if p.peer == from {
+		p.pausing = true
+		p.stage.World.After(p.rand.Between(0, 300*time.Millisecond), func() { p.pausing = false })
+	}
+}
+
+// ask gets a producer id.
+func (p *Idempotent) ask() {
+	p.asking = true
+	from := p.peer
+	r := kmsg.NewPtrInitProducerIDRequest()
+	r.ProducerID, r.ProducerEpoch = -1, -1
+	from.ask(r, version(&p.rand, wire.InitProducerID, 0), 5*time.Second, func(answer kmsg.Response) {
+		p.asking = false
+		got, ok := answer.(*kmsg.InitProducerIDResponse)
+		if !ok || got.ErrorCode != 0 {
+			from.close()
+			return
+		}
+		p.stage.tell(p.o.Name, "is producer %d", got.ProducerID)
+		p.id, p.epoch = record.ProducerID(got.ProducerID), record.ProducerEpoch(got.ProducerEpoch)
+		clear(p.sequences)
+		p.stage.Books.Check("M8", !p.stage.usedIDs[p.id], "producer id %d is given out twice", p.id)
+		p.stage.usedIDs[p.id] = true
+	})
+}
+
+func (p *Idempotent) inFlight(t *Target) int {
+	n := 0
+	for _, b := range p.open {
+		if b.target == t {
+			n++
+		}
+	}
+	return n
+}
+
+// produce sends a new batch.
+func (p *Idempotent) produce(t *Target) {
+	sequence := p.sequences[t]
+	b := p.payload.batch(p.stage.wallNow(), p.id, p.epoch, sequence)
+	p.sequences[t] = record.AddSequence(sequence, b.Count())
+	load := &parcel{target: t, bytes: b, books: t.Books.Plan(b, p.o.Acks)}
+	p.open = append(p.open, load)
+	p.send(p.peer, load)
+}
+
+// send sends a batch, for the first time or again.
+func (p *Idempotent) send(from *peer, b *parcel) {
+	if from.over {
+		return
+	}
+	v := version(&p.rand, wire.Produce, 7)
+	request := produceRequest(p.o.Acks, p.o.Timeout, []parcel{*b})
+	try := b.books.Try()
+	p.stage.tellSend(p.o.Name, b)
+	from.send(wire.Produce, v, p.o.Timeout+5*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, func(body []byte) {
+		results, ok := from.produced(v, []parcel{*b}, body)
+		p.stage.tellAnswer(p.o.Name, b, ok, results, 0)
+		if !ok {
+			return // the connection is over: it goes again
+		}
+		code := results[0].Error
+		if !try.Answered(code, record.Offset(results[0].BaseOffset)) {
+			p.refused(from, b, code)
+			return
+		}
+		p.settle(b)
+	})
+}
+
+func (p *Idempotent) settle(b *parcel) {
+	for i, other := range p.open {
+		if other == b {
+			p.open = append(p.open[:i], p.open[i+1:]...)
+			return
+		}
+	}
+}
+
+// refused decides what an error means: again, or give up and go on as another producer.
+func (p *Idempotent) refused(from *peer, b *parcel, code wire.ErrorCode) {
+	if from != p.peer || from.over {
+		return
+	}
+	switch code {
+	case wire.OutOfOrderSequenceNumber, wire.UnknownProducerID, wire.DuplicateSequenceNumber, wire.InvalidProducerEpoch:
+		if p.first(b) {
+			b.target.Books.SequenceRefused(b.books, code.String())
+			p.giveUp()
+		}
+	case wire.UnknownTopicOrPartition, wire.InvalidTimestamp, wire.InvalidRecord, wire.MessageTooLarge, wire.RecordListTooLarge:
+		if p.first(b) {
+			p.giveUp()
+		}
+	}
+	from.close() // and everything open goes again
+}
+
+// first says whether the batch is the oldest open one of its partition.
+func (p *Idempotent) first(b *parcel) bool {
+	for _, other := range p.open {
+		if other.target == b.target {
+			return other == b
+		}
+	}
+	return false
+}
+
+// giveUp leaves all open batches as they are, and goes on under another id.
+func (p *Idempotent) giveUp() {
+	p.open, p.id = nil, record.NoProducer
+}
