@@ -48,9 +48,9 @@ type faults struct {
 	restarting bool
 	windows    int // of disk errors that are open
 	full       bool
-	lifeErrors uint64 // errors of the disk before the present life
-	excused    bool   // the disk was full in the present life
-	lastPower  bool   // the armed one is a power cut
+	lifeErrors uint64     // errors of the disk before the present life
+	excused    bool       // the disk was full in the present life
+	lastPower  bool       // the armed one is a power cut
 	ahead      env.Millis // of the clients' time of day
 }
 

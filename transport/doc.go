@@ -16,5 +16,5 @@
 //   - Connections: no more are accepted; for one address they are closed at once.
 //   - A peer that stops in the middle of a frame, or stops reading, and one that says nothing: closed after a time.
 //
-// Memory for a frame grows with the bytes that have arrived, not with those that were announced.
+// Memory for a frame is taken up by the bytes that have arrived, not by those that were announced.
 package transport

@@ -12,18 +12,21 @@ import (
 const (
 	leastClass    = 8  // 256 bytes
 	greatestClass = 24 // 16 MiB; larger buffers are made and dropped
+	leastMapped   = 14 // 16 KiB; buffers from here on are outside the Go heap
 )
 
-const defaultRetain = 32 << 20
+const defaultRetain = 16 << 20
 
 // poison is what released memory is filled with if the pool was asked to.
 const poison = 0xdb
 
-// Pool hands out reference-counted buffers in classes of powers of two and keeps released ones, up to a bound. Its
-// methods may be called on any goroutine.
+// Pool hands out reference-counted buffers in classes of powers of two and keeps released ones, up to a bound. All but small ones are
+// memory of their own from the system: a reference that is never dropped leaks, and one that is used after its release crashes. Of a large
+// buffer that is new only what has been written to takes up memory. Its methods may be called on any goroutine.
 type Pool struct {
 	classes  [greatestClass + 1]class
 	retained atomic.Int64 // bytes in all classes
+	inUse    atomic.Int64 // bytes handed out and not released
 	bound    int64
 	poisoned bool
 }
@@ -35,7 +38,7 @@ type class struct {
 
 // PoolOptions are the settings of a Pool.
 type PoolOptions struct {
-	// Retain bounds the bytes that are kept for reuse; default 32 MiB, below zero nothing is kept.
+	// Retain bounds the bytes that are kept for reuse; default 16 MiB, below zero nothing is kept.
 	Retain int64
 	// Poison overwrites released memory and checks that nobody wrote to it since. For tests.
 	Poison bool
@@ -54,27 +57,44 @@ func (p *Pool) Get(n int) env.Buffer { return p.get(n) }
 
 func (p *Pool) get(n int) *buffer {
 	k := classOf(n)
-	if k > greatestClass {
-		b := &buffer{pool: p, mem: make([]byte, n), n: n, class: k}
-		b.refs.Store(1)
-		return b
+	var b *buffer
+	if k <= greatestClass {
+		b = p.classes[k].pop()
 	}
-	b := p.classes[k].pop()
 	if b == nil {
-		b = &buffer{pool: p, mem: make([]byte, 1<<k), class: k}
+		b = p.fresh(n, k)
 	} else {
 		p.retained.Add(-int64(len(b.mem)))
 		if p.poisoned {
 			b.mustBePoisoned()
 		}
 	}
+	p.inUse.Add(int64(len(b.mem)))
 	b.n = n
 	b.refs.Store(1)
 	return b
 }
 
+func (p *Pool) fresh(n, class int) *buffer {
+	b := &buffer{pool: p, class: class}
+	if class <= greatestClass {
+		n = 1 << class
+	}
+	if class >= leastMapped {
+		b.mem = mapMemory(n)
+		b.mapped = b.mem != nil
+	}
+	if b.mem == nil {
+		b.mem = make([]byte, n)
+	}
+	return b
+}
+
 // Retained is the number of bytes kept for reuse.
 func (p *Pool) Retained() int64 { return p.retained.Load() }
+
+// InUse is the number of bytes that are referred to.
+func (p *Pool) InUse() int64 { return p.inUse.Load() }
 
 func (p *Pool) put(b *buffer) {
 	if p.poisoned {
@@ -83,11 +103,14 @@ func (p *Pool) put(b *buffer) {
 		}
 	}
 	size := int64(len(b.mem))
+	p.inUse.Add(-size)
 	if b.class > greatestClass {
+		b.drop()
 		return
 	}
 	if p.retained.Add(size) > p.bound {
 		p.retained.Add(-size)
+		b.drop()
 		return
 	}
 	p.classes[b.class].push(b)
@@ -122,11 +145,12 @@ func classOf(n int) int {
 
 // buffer is an env.Buffer.
 type buffer struct {
-	pool  *Pool
-	mem   []byte // the whole of the class
-	n     int    // bytes that were asked for
-	class int
-	refs  atomic.Int32
+	pool   *Pool
+	mem    []byte // the whole of the class
+	mapped bool   // mem is not on the heap
+	n      int    // bytes that were asked for
+	class  int
+	refs   atomic.Int32
 
 	// What a request's frame takes of the budget, given back with the memory.
 	budget  *budget
@@ -157,6 +181,15 @@ func (b *buffer) Release() {
 	b.pool.put(b)
 	if budget != nil {
 		budget.give(charged)
+	}
+}
+
+// drop gives the memory to whom it came from.
+func (b *buffer) drop() {
+	mem := b.mem
+	b.mem = nil
+	if b.mapped {
+		unmapMemory(mem)
 	}
 }
 

@@ -12,8 +12,8 @@ const (
 	smallBuffer = 4 << 10
 	largeBuffer = 32 << 10
 
-	// trusted is the most that is allocated on the word of a frame's length alone. A longer frame's buffer doubles
-	// as its bytes arrive.
+	// trusted is the most that the budget is charged with on the word of a frame's length alone. A longer frame is charged for as its
+	// bytes arrive, which is also when they begin to take up memory.
 	trusted = 1 << 20
 
 	lengthSize = 4
@@ -89,13 +89,12 @@ func (in *intake) frames() error {
 		if err := in.admit(); err != nil {
 			return err
 		}
-		f := in.c.s.o.Memory.get(min(n, max(trusted, len(b))))
-		f.budget, f.charged = &in.c.s.budget, int64(f.n)
-		in.c.s.budget.more(int64(f.n) - 1) // one was taken at the gate
+		f := in.c.s.o.Memory.get(n)
+		f.budget, f.charged = &in.c.s.budget, int64(min(n, trusted))
+		f.budget.more(f.charged - 1) // one was taken at the gate
 		used := copy(f.Bytes(), b)
 		in.from += lengthSize + used
-		f, err := in.c.rest(f, used, n)
-		if err != nil {
+		if err := in.c.rest(f, used); err != nil {
 			f.Release()
 			return in.ended(err)
 		}
@@ -105,37 +104,30 @@ func (in *intake) frames() error {
 	}
 }
 
-// rest reads the bytes of a frame from the used'th to the n'th into f, which grows as they arrive.
-func (c *conn) rest(f *buffer, used, n int) (*buffer, error) {
-	for used < n {
-		if used == f.n {
-			f = c.grow(f, min(n, 2*f.n))
-		}
+// rest reads the bytes of a frame from the used'th on.
+func (c *conn) rest(f *buffer, used int) error {
+	b := f.Bytes()
+	for used < len(b) {
 		c.inFrame.Store(true)
-		k, err := c.nc.Read(f.Bytes()[used:])
+		// What has been charged for is what may arrive.
+		if int64(used) == f.charged {
+			more := min(f.charged, int64(len(b))-f.charged)
+			f.budget.more(more)
+			f.charged += more
+		}
+		k, err := c.nc.Read(b[used:f.charged])
 		used += k
 		if k > 0 {
 			c.readAt.Store(c.s.now.Load())
 		}
-		if err == io.EOF && used < n {
-			return f, fault("the peer hung up inside a frame")
+		if err == io.EOF && used < len(b) {
+			return fault("the peer hung up inside a frame")
 		}
-		if err != nil && used < n {
-			return f, err
+		if err != nil && used < len(b) {
+			return err
 		}
 	}
-	return f, nil
-}
-
-// grow moves a frame that has filled its buffer to a larger one.
-func (c *conn) grow(f *buffer, n int) *buffer {
-	g := c.s.o.Memory.get(n)
-	copy(g.Bytes(), f.Bytes())
-	c.s.budget.more(int64(n - f.n))
-	g.budget, g.charged = f.budget, int64(n)
-	f.budget = nil
-	f.Release()
-	return g
+	return nil
 }
 
 // deliver decodes a frame and adds the request to the batch.

@@ -26,7 +26,7 @@ import (
 )
 
 // poolBytes is how much released buffer memory is kept for reuse.
-const poolBytes = 32 << 20
+const poolBytes = 16 << 20
 
 const (
 	defaultDataDir = "lignum-data"
@@ -228,22 +228,34 @@ func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) 
 		InFlight:            int(c.ConnectionRequestsInFlight),
 		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
 	}
-	for _, l := range c.Listeners {
+	for _, l := range clientListeners(c) {
 		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
 	}
 	return o
 }
 
+// clientListeners are the listeners that are for clients. Those for the metadata quorum have nobody to talk to: a node is a quorum of one.
+func clientListeners(c *config.Broker) []*config.Listener {
+	var list []*config.Listener
+	for i := range c.Listeners {
+		if !c.Listeners[i].Controller {
+			list = append(list, &c.Listeners[i])
+		}
+	}
+	return list
+}
+
 // withPorts puts the ports that the system has chosen where the configuration says 0.
 func withPorts(c *config.Broker, bound []net.Addr) {
+	listeners := clientListeners(c)
 	for i, a := range bound {
 		tcp, ok := a.(*net.TCPAddr)
-		if !ok || c.Listeners[i].Port != 0 {
+		if !ok || listeners[i].Port != 0 {
 			continue
 		}
-		c.Listeners[i].Port = uint16(tcp.Port)
+		listeners[i].Port = uint16(tcp.Port)
 		for j := range c.Advertised {
-			if c.Advertised[j].Listener == c.Listeners[i].Name && c.Advertised[j].Port == 0 {
+			if c.Advertised[j].Listener == listeners[i].Name && c.Advertised[j].Port == 0 {
 				c.Advertised[j].Port = uint16(tcp.Port)
 			}
 		}

@@ -176,12 +176,30 @@ func (b *Broker) register() {
 			return
 		}
 		b.applyAll()
-		b.whenOpened(b.serve)
+		b.whenOpened(b.outgrowProducers)
 	}
 	b.decisions.Decide(func() (records []metadata.Record, done func(error)) {
 		records, refusal = b.controller.RegisterBroker(request)
 		return records, refused
 	}, refused)
+}
+
+// outgrowProducers sees to it that no producer id is given away that a log remembers: one that came from another cluster may.
+func (b *Broker) outgrowProducers() {
+	seen := record.NoProducer
+	for _, log := range b.store.Logs() {
+		seen = max(seen, log.Producers().Greatest())
+	}
+	done := func(err error) {
+		if err != nil {
+			b.fail(fmt.Errorf("set producer ids of moved logs aside: %w", err))
+			return
+		}
+		b.serve()
+	}
+	b.decisions.Decide(func() ([]metadata.Record, func(error)) {
+		return b.controller.OutgrowProducerIDs(b.node, b.image.Broker(b.node).Epoch, seen), done
+	}, done)
 }
 
 // uuid is a random identity.

@@ -10,6 +10,7 @@
 //	leader-epoch-checkpoint             where each leader epoch began
 //	partition.metadata                  the topic's identity
 //	truncation-checkpoint               Lignum's own: see L6 below; Kafka ignores it
+//	log-start                           Lignum's own: the log start, durable before the segments below it go; Kafka ignores it
 //	segment-receipts                    Lignum's own: when the last batch of a closed segment came; Kafka ignores it
 //	*.deleted                           on its way out, removed at the next start
 //	*.cleaned, *.swap                   a compaction in the making, or one that was decided but not finished
@@ -39,4 +40,6 @@
 //	L9  The age of a segment counts from when its last batch was received, by the broker's monotonic clock; timestamps of clients
 //	    neither hasten nor block its deletion. Across a restart the age is carried by segment-receipts; where that has no entry
 //	    the segment counts as received at the start: retention may be late, never early.
+//	L10 Segments below the log start are removed only when the log start is durable in log-start, and the first segment that stays has a
+//	    synced snapshot: deleted records never come back with a hole among them, and producers outlive their batches.
 package commitlog

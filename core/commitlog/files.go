@@ -67,26 +67,46 @@ func readFull(f env.File, p []byte, at int64) error {
 
 // unfinished is what truncation-checkpoint says: nothing from an offset on counts as flushed, and perhaps that the log is being emptied.
 type unfinished struct {
-	to       record.Offset
-	emptying bool          // not all files may be gone yet
-	at       record.Offset // where the empty log starts
+	to         record.Offset
+	generation uint64        // of the truncation
+	emptying   bool          // not all files may be gone yet
+	at         record.Offset // where the empty log starts
 }
 
 // writeTruncation makes it durable.
 func writeTruncation(d env.Disk, dir string, u unfinished) error {
-	line := fmt.Sprintf("%d 0 0", u.to)
+	line := fmt.Sprintf("%d %d 0 0", u.to, u.generation)
 	if u.emptying {
-		line = fmt.Sprintf("%d 1 %d", u.to, u.at)
+		line = fmt.Sprintf("%d %d 1 %d", u.to, u.generation, u.at)
 	}
 	return checkpoint.Write(d, dir, truncationFile, checkpoint.EncodeLines([]string{line}))
 }
 
 // readTruncation reads what writeTruncation wrote; ok is false if there is nothing.
 func readTruncation(d env.Disk, dir string) (u unfinished, ok bool, err error) {
-	_, err = readRows(d, dir, truncationFile, 3, func(row []int64) {
-		u, ok = unfinished{record.Offset(row[0]), row[1] == 1, record.Offset(row[2])}, true
+	_, err = readRows(d, dir, truncationFile, 4, func(row []int64) {
+		u, ok = unfinished{record.Offset(row[0]), uint64(row[1]), row[2] == 1, record.Offset(row[3])}, true
 	})
 	return u, ok, err
+}
+
+// logStart is what log-start says. It counts unless truncation-checkpoint has a later generation.
+type logStart struct {
+	offset     record.Offset
+	generation uint64
+}
+
+// writeStart makes it durable.
+func writeStart(d env.Disk, dir string, s logStart) error {
+	return checkpoint.Write(d, dir, startFile, checkpoint.EncodeLines([]string{fmt.Sprintf("%d %d", s.offset, s.generation)}))
+}
+
+// readStart reads what writeStart wrote; ok is false if there is nothing.
+func readStart(d env.Disk, dir string) (s logStart, ok bool, err error) {
+	_, err = readRows(d, dir, startFile, 2, func(row []int64) {
+		s, ok = logStart{record.Offset(row[0]), uint64(row[1])}, true
+	})
+	return s, ok, err
 }
 
 // receipt says when the last batch of a segment came.

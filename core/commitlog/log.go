@@ -26,6 +26,7 @@ type Log struct {
 	segments []*segment
 
 	start, end record.Offset
+	kept       logStart      // what log-start says durably
 	written    record.Offset // everything below is in the page cache at least
 	recovery   record.Offset // everything below is synced
 	journaled  record.Offset // everything below is in the journal, durably
@@ -83,6 +84,8 @@ func New(r *Recovery, s Settings, mem env.Memory, rand env.Rand, now env.Instant
 		lane:       r.lane(),
 		dirDirty:   r.dirDirty,
 		truncation: truncation{marked: r.marked},
+		kept:       r.kept,
+		generation: r.generation,
 		unflushed:  env.Never,
 
 		epochsDirty: r.epochsDirty,
@@ -123,6 +126,10 @@ func (l *Log) Settings() Settings { return l.settings }
 
 // StartOffset is the first offset that can be read.
 func (l *Log) StartOffset() record.Offset { return l.start }
+
+// DurableStart is the log start as far as it survives a loss of power. It follows StartOffset with each sync, but never runs ahead of
+// what is flushed, for a log that ends below its start is empty.
+func (l *Log) DurableStart() record.Offset { return l.kept.offset }
 
 // EndOffset is the offset that the next record will get.
 func (l *Log) EndOffset() record.Offset { return l.end }

@@ -419,6 +419,12 @@ func (m *machine) recovered(floor record.Offset) {
 			continue
 		}
 		if p, _, _ := h.fold(); !slices.Equal(p.All(), m.log.Producers().All()) {
+			for _, n := range m.names() {
+				if strings.HasSuffix(n, ".snapshot") {
+					m.rt.Logf("%s %x", n, m.content(n))
+				}
+			}
+			m.rt.Logf("a history of as many batches says %+v", p.All())
 			continue
 		}
 		m.model, m.log0, m.older, m.cuts = slices.Clone(h), v.log0, nil, 0

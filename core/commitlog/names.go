@@ -24,6 +24,7 @@ const (
 // Files without a base offset.
 const (
 	truncationFile = "truncation-checkpoint"
+	startFile      = "log-start"
 	receiptsFile   = "segment-receipts"
 )
 

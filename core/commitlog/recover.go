@@ -28,6 +28,8 @@ type Recovery struct {
 	epochsDirty          bool
 	dirDirty             bool
 	marked               bool // truncation-checkpoint exists
+	kept                 logStart
+	generation           uint64
 	emptied              bool // an emptying was finished, which truncation-checkpoint does not say yet
 
 	// CutBytes is how many bytes were cut off as the torn end of what had not been flushed; CutAt says where, and why. 0 if nothing was.
@@ -154,7 +156,7 @@ func (r *Recovery) open(s Settings) error {
 		}
 	}
 	if r.emptied {
-		return writeTruncation(r.disk, r.dir, unfinished{to: point})
+		return writeTruncation(r.disk, r.dir, unfinished{to: point, generation: r.generation})
 	}
 	return nil
 }
@@ -163,8 +165,20 @@ func (r *Recovery) open(s Settings) error {
 // that is finished here.
 func (r *Recovery) unfinished() (record.Offset, error) {
 	u, marked, err := readTruncation(r.disk, r.dir)
-	if err != nil || !marked {
-		return r.options.RecoveryPoint, err
+	if err != nil {
+		return 0, err
+	}
+	kept, found, err := readStart(r.disk, r.dir)
+	if err != nil {
+		return 0, err
+	}
+	if found && kept.generation >= u.generation {
+		r.kept = kept
+		r.options.StartOffset = max(r.options.StartOffset, kept.offset)
+	}
+	r.generation = max(u.generation, kept.generation)
+	if !marked {
+		return r.options.RecoveryPoint, nil
 	}
 	r.marked = true
 	point := min(r.options.RecoveryPoint, u.to)

@@ -11,7 +11,7 @@ import (
 
 // Expire removes the segments that are too old or too many, oldest first, never beyond the high watermark, and says how many. If the
 // active segment is among them the log goes on in a new one first. A segment's age counts from when its last batch came (L9).
-// The log start moves at once: the store makes it durable. The files go with the next Writes and the Deletes behind it.
+// The log start moves at once, see AdvanceStart for the files.
 func (l *Log) Expire(now env.Instant, highWatermark record.Offset) int {
 	if l.failure != nil || l.closed || !l.settings.Delete {
 		return 0
@@ -47,8 +47,8 @@ func (l *Log) age() time.Duration {
 	return time.Duration(min(l.settings.RetentionMillis, most)) * time.Millisecond
 }
 
-// AdvanceStart moves the log start forward, at most to the log end, and removes the segments that lie below it, if need be once a sync
-// has made the next one's snapshot durable. It never moves back.
+// AdvanceStart moves the log start forward, at most to the log end. The next sync makes it durable; the segments that lie below it go with the
+// Writes after that. It never moves back.
 func (l *Log) AdvanceStart(o record.Offset) {
 	o = min(o, l.end)
 	if o <= l.start || l.failure != nil || l.closed {
@@ -59,11 +59,11 @@ func (l *Log) AdvanceStart(o record.Offset) {
 	l.check()
 }
 
-// trim removes the segments below the log start, as far as the first that stays has a synced snapshot: what is known of the producers
-// must not go with the batches that it is known from.
+// trim removes the segments below the log start, as far as that is durable and the first that stays has a synced snapshot: what is
+// known of the producers must not go with the batches that it is known from.
 func (l *Log) trim() {
 	n := 0
-	for i := 1; i < len(l.segments) && l.segments[i].base <= l.start; i++ {
+	for i := 1; i < len(l.segments) && l.segments[i].base <= min(l.start, l.kept.offset); i++ {
 		if l.segments[i].safe {
 			n = i
 		}

@@ -120,7 +120,7 @@ func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
 // lower takes back every promise about offsets from o on, those of jobs that are under way included.
 func (l *Log) lower(o record.Offset) {
 	t := &l.truncation
-	if o < l.recovery {
+	if o < l.recovery || o < l.kept.offset {
 		t.mark, t.marked, t.unmark = true, true, false
 	}
 	if !t.due || o < t.to {

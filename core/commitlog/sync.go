@@ -23,6 +23,8 @@ type Sync struct {
 	doEpochs bool
 	receipts []receipt
 	doRecv   bool
+	start    logStart
+	doStart  bool
 	doDir    bool
 	since    env.Instant // what the log's unflushed was
 	closing  []env.File
@@ -35,11 +37,16 @@ func (l *Log) TakeSync() *Sync {
 	if l.failure != nil || l.closed || l.syncing != nil || l.cutting() {
 		return nil
 	}
-	if l.written <= l.recovery && !l.epochsDirty && !l.dirDirty && !slices.ContainsFunc(l.segments, (*segment).unsynced) {
+	if l.written <= l.recovery && !l.startDue() && !l.epochsDirty && !l.dirDirty && !slices.ContainsFunc(l.segments, (*segment).unsynced) {
 		return nil
 	}
 	l.syncing = l.gatherSync(false)
 	return l.syncing
+}
+
+// startDue reports whether log-start does not say what it should.
+func (l *Log) startDue() bool {
+	return min(l.start, l.written) > l.kept.offset || (l.truncation.marked && l.kept.generation != l.generation)
 }
 
 // cutting reports whether a truncation is still to be done on disk. Until then no sync may write down what the log knows, for the
@@ -81,6 +88,7 @@ func (l *Log) gatherSync(closing bool) *Sync {
 	if l.receipts || closing {
 		s.receipts, s.doRecv = l.listReceipts(closing), true
 	}
+	s.start, s.doStart = logStart{min(l.start, s.end), l.generation}, l.startDue()
 	s.doDir = l.dirDirty || len(s.snaps) > 0
 	l.epochsDirty, l.receipts, l.dirDirty, l.closing = false, false, false, nil
 	if l.written == l.end {
@@ -138,6 +146,11 @@ func (s *Sync) run() error {
 			return fmt.Errorf("write receipts of %s: %w", s.dir, err)
 		}
 	}
+	if s.doStart {
+		if err := writeStart(s.disk, s.dir, s.start); err != nil {
+			return fmt.Errorf("write log start of %s: %w", s.dir, err)
+		}
+	}
 	if s.doDir {
 		if err := s.disk.SyncDir(s.dir); err != nil {
 			return fmt.Errorf("sync directory %s: %w", s.dir, err)
@@ -183,6 +196,9 @@ func (l *Log) Synced(s *Sync) error {
 			l.cold.put(seg.base, &seg.files, &l.closing)
 		}
 	}
+	if s.doStart {
+		l.kept = s.start
+	}
 	l.trim()
 	l.check()
 	return nil
@@ -194,7 +210,7 @@ func (l *Log) RecoveryMark() Mark { return Mark{l.recovery, l.generation} }
 // Checkpointed notes that the store's checkpoint file says durably what RecoveryMark said. It ends what a truncation below an
 // earlier recovery point has left behind.
 func (l *Log) Checkpointed(m Mark) {
-	if t := &l.truncation; t.marked && !t.due && m.generation == l.generation {
+	if t := &l.truncation; t.marked && !t.due && m.generation == l.generation && l.kept.generation == l.generation {
 		t.marked, t.unmark = false, true
 	}
 }

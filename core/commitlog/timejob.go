@@ -158,6 +158,9 @@ var errStop = errors.New("stop")
 // each visits the batches from a position in the file on, and then those in memory.
 func (p *timePlace) each(start int64, visit func(h header, load func() (record.Batch, error)) (bool, error)) error {
 	err := walkFile(p.view.files.log, start, p.view.size, func(h header, at int64) (bool, error) {
+		if h.NextOffset() > p.next {
+			return false, nil // what a truncation is about to cut
+		}
 		more, err := visit(h, func() (record.Batch, error) { return readBatch(p.view.files.log, h, at) })
 		if err == nil && !more {
 			err = errStop

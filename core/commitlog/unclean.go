@@ -220,7 +220,7 @@ func (s *scan) cut(i int, why error) error {
 		}
 	}
 	s.files.logs = s.files.logs[:i]
-	end := s.expect
+	end, snapDirty := s.expect, false
 	if n := len(s.segments); n > 0 {
 		if seg := s.segments[n-1]; seg.base == end {
 			if err := seg.files.close(); err != nil {
@@ -229,11 +229,16 @@ func (s *scan) cut(i int, why error) error {
 			if err := s.files.removeSegment(seg.base); err != nil { // its snapshot stays good
 				return err
 			}
+			snapDirty = seg.snapDirty
 			s.segments = s.segments[:n-1]
 		} else if !seg.sealed {
 			seg.sealed = true
 			seg.addTime()
 		}
 	}
-	return s.begin(end)
+	if err := s.begin(end); err != nil {
+		return err
+	}
+	s.segments[len(s.segments)-1].snapDirty = snapDirty
+	return nil
 }

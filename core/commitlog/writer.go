@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"lignum/core/env"
 	"lignum/core/record"
@@ -68,7 +69,7 @@ func (w *Writes) truncate() error {
 			return fmt.Errorf("remove the mark of a truncation: %w", err)
 		}
 	}
-	note := unfinished{to: w.cut.to, emptying: w.cut.restarts, at: w.cut.restart}
+	note := unfinished{w.cut.to, w.mark.generation, w.cut.restarts, w.cut.restart}
 	if w.cut.mark || w.cut.restarts {
 		if err := writeTruncation(lane.disk, lane.dir, note); err != nil {
 			return fmt.Errorf("note a truncation to %d: %w", w.cut.to, err)
@@ -96,7 +97,7 @@ func (w *Writes) emptied() error {
 	lane := w.lane
 	err := lane.disk.SyncDir(lane.dir)
 	if err == nil {
-		err = writeTruncation(lane.disk, lane.dir, unfinished{to: w.cut.to})
+		err = writeTruncation(lane.disk, lane.dir, unfinished{to: w.cut.to, generation: w.mark.generation})
 	}
 	if err != nil {
 		return fmt.Errorf("note that %s is empty: %w", lane.dir, err)
@@ -104,7 +105,8 @@ func (w *Writes) emptied() error {
 	return nil
 }
 
-// remove renames the files of one segment away.
+// remove renames the files of one segment away. If a new one takes its place its names stay until then, so that the log is never without
+// a first segment. The snapshot of a segment that a truncation removes may be the one that is needed now.
 func (w *Writes) remove(base record.Offset) error {
 	if w.lane.base == base {
 		if err := w.lane.files.close(); err != nil {
@@ -112,11 +114,23 @@ func (w *Writes) remove(base record.Offset) error {
 		}
 	}
 	for _, suffix := range segmentSuffixes {
+		if suffix != txnsSuffix && w.replaces(base) {
+			continue
+		}
 		if err := w.rename(fileName(base, suffix)); err != nil {
 			return err
 		}
 	}
+	if w.cut.due && base >= w.cut.to {
+		return nil
+	}
 	return w.rename(fileName(base, snapshotSuffix))
+}
+
+// replaces reports whether a new segment takes the place of one that was removed.
+func (w *Writes) replaces(base record.Offset) bool {
+	return slices.Contains(w.removes, base) &&
+		slices.ContainsFunc(w.parts, func(p part) bool { return p.create && p.base == base })
 }
 
 // rename gives a file that may be there a name that says it is on its way out.
@@ -153,7 +167,7 @@ func (w *Writes) removeSnapshots() error {
 // write does one segment's part.
 func (w *Writes) write(p *part) error {
 	lane := w.lane
-	if err := lane.open(p); err != nil {
+	if err := lane.open(p, w.replaces(p.base)); err != nil {
 		return err
 	}
 	if p.create && p.hasSnap {
@@ -196,24 +210,36 @@ func (w *Writes) patchFile(f env.File, p patch) error {
 }
 
 // open makes the part's segment the one whose files are open. The loop gets handles of its own, if it may lack them.
-func (lane *writer) open(p *part) error {
+func (lane *writer) open(p *part, replace bool) error {
 	if lane.files.log != nil && lane.base == p.base && !p.create {
 		return nil
 	}
 	if err := lane.files.close(); err != nil {
 		return err
 	}
-	mode := env.ReadWrite
+	mode, suffix := env.ReadWrite, ""
 	if p.create {
 		mode = env.CreateNew
 	}
-	files, err := openSegment(lane.disk, lane.dir, p.base, mode)
+	if replace {
+		suffix = tempSuffix
+	}
+	files, err := openFiles(lane.disk, lane.dir, p.base, mode, suffix)
 	if err != nil {
 		return err
 	}
 	lane.base, lane.files = p.base, files
 	p.opened = files.retain()
-	return nil
+	if !replace {
+		return nil
+	}
+	for _, kind := range segmentSuffixes[:3] {
+		name := join(lane.dir, fileName(p.base, kind))
+		if err := lane.disk.Rename(name+tempSuffix, name); err != nil {
+			return err
+		}
+	}
+	return lane.disk.SyncDir(lane.dir) // the truncation is not done before
 }
 
 // openTxns makes sure that the transaction index is open; it exists only once there is something in it.
@@ -235,12 +261,17 @@ func (lane *writer) openTxns(p *part) error {
 
 // openSegment opens the files of a segment, the transaction index only if it exists.
 func openSegment(d env.Disk, dir string, base record.Offset, mode env.Mode) (f fileSet, err error) {
+	return openFiles(d, dir, base, mode, "")
+}
+
+// openFiles is openSegment for names with something behind them.
+func openFiles(d env.Disk, dir string, base record.Offset, mode env.Mode, ending string) (f fileSet, err error) {
 	open := func(suffix string) env.File {
 		if err != nil {
 			return nil
 		}
 		var file env.File
-		if file, err = d.Open(join(dir, fileName(base, suffix)), mode); err != nil {
+		if file, err = d.Open(join(dir, fileName(base, suffix)+ending), mode); err != nil {
 			return nil
 		}
 		return file

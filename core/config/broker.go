@@ -50,7 +50,6 @@ type Broker struct {
 	CleanerBackoffMillis      int64
 	CleanerDedupeBytes        int64
 	BatchMaxUncompressedBytes int64
-	ChunkBytes                int32
 	ChunkCacheBytes           int64
 	IOLanes                   int32
 	JournalFileBytes          int64
@@ -165,7 +164,7 @@ func (b *Broker) fillNetwork(v brokerValues) {
 	b.QueuedMaxRequests = int32(v.integer("queued.max.requests"))
 	b.QueuedMaxRequestBytes = v.integer("queued.max.request.bytes")
 	if b.QueuedMaxRequestBytes < 0 {
-		b.QueuedMaxRequestBytes = max(ownQueuedBytes, int64(b.RequestMaxBytes))
+		b.QueuedMaxRequestBytes = ownQueuedBytes
 	}
 	b.ConnectionRequestsInFlight = int32(v.integer("lignum.connection.max.requests.in.flight"))
 	b.FetchMaxBytes = int32(v.integer("fetch.max.bytes"))
@@ -173,8 +172,9 @@ func (b *Broker) fillNetwork(v brokerValues) {
 	b.DescribePartitionsMax = int32(v.integer("max.request.partition.size.limit"))
 }
 
-// ownQueuedBytes bounds the requests that wait in the broker if the user sets no bound.
-const ownQueuedBytes = 64 << 20
+// ownQueuedBytes bounds the requests that wait in the broker if the user sets no bound. One that is larger gets in as long as there is any
+// room.
+const ownQueuedBytes = 16 << 20
 
 func (b *Broker) fillListeners(v brokerValues) {
 	listeners, _ := parseListeners(v.text("listeners"))
@@ -208,7 +208,6 @@ func (b *Broker) fillStorage(v brokerValues) {
 	b.LogStartCheckpointMillis = v.integer("log.flush.start.offset.checkpoint.interval.ms")
 	b.HighWatermarkMillis = v.integer("replica.high.watermark.checkpoint.interval.ms")
 	b.BatchMaxUncompressedBytes = v.integer("lignum.batch.max.uncompressed.bytes")
-	b.ChunkBytes = int32(v.integer("lignum.chunk.bytes"))
 	b.ChunkCacheBytes = v.integer("lignum.chunk.cache.bytes")
 	b.IOLanes = int32(v.integer("lignum.io.lanes"))
 	b.JournalFileBytes = v.integer("lignum.journal.file.bytes")
@@ -247,9 +246,6 @@ func (b *Broker) faults() []error {
 	}
 	if b.LogDir == "" {
 		wrong("log.dir is empty: want a directory")
-	}
-	if b.QueuedMaxRequestBytes < int64(b.RequestMaxBytes) {
-		wrong("queued.max.request.bytes is %d: want at least socket.request.max.bytes, which is %d", b.QueuedMaxRequestBytes, b.RequestMaxBytes)
 	}
 	if b.SessionTimeoutMillis <= b.HeartbeatIntervalMillis {
 		wrong("broker.session.timeout.ms is %d: want more than broker.heartbeat.interval.ms, which is %d", b.SessionTimeoutMillis, b.HeartbeatIntervalMillis)

@@ -65,7 +65,7 @@ func TestParseReportsEveryFault(t *testing.T) {
 	_, err := Parse(map[string]string{
 		"node.id": "x", "broker.id": "7", "num.partitions": "0", "listeners": "PLAINTEXT://a:1:2", "num.partition": "3",
 		"log.dirs": "/a,/b", "process.roles": "broker", "controller.quorum.voters": "1@a:1,2@b:2",
-		"queued.max.request.bytes": "1000", "broker.session.timeout.ms": "2000", "log.cleaner.max.compaction.lag.ms": "5",
+		"broker.session.timeout.ms": "2000", "log.cleaner.max.compaction.lag.ms": "5",
 		"log.cleaner.min.compaction.lag.ms": "6", "inter.broker.listener.name": "OTHER", "authorizer.class.name": "A",
 	})
 	if err == nil {
@@ -73,7 +73,7 @@ func TestParseReportsEveryFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"x" for node.id`, `"0" for num.partitions`, `for listeners`, "num.partition: did you mean num.partitions",
-		`log.dirs is "/a,/b"`, `process.roles is "broker"`, "controller.quorum.voters is", "queued.max.request.bytes is 1000",
+		`log.dirs is "/a,/b"`, `process.roles is "broker"`, "controller.quorum.voters is",
 		"broker.session.timeout.ms is 2000", "log.cleaner.min.compaction.lag.ms is 6", `inter.broker.listener.name is "OTHER"`,
 		`"A" for authorizer.class.name`,
 	} {
@@ -219,7 +219,7 @@ func TestCheckBroker(t *testing.T) {
 		want    string
 	}{
 		{Setting{"num.partitions", "5"}, "restart"},
-		{Setting{"listeners", "PLAINTEXT://:1"}, "name a broker"},
+		{Setting{"listeners", "PLAINTEXT://:1"}, "restart"},
 		{Setting{"message.max.bytes", "-5"}, "message.max.bytes"},
 		{Setting{"ssl.keystore.password", "secret"}, "[hidden]"},
 	} {

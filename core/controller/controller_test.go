@@ -519,3 +519,26 @@ func TestTopicIDs(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+// TestLogsFromElsewhere: a partition goes on above the leader epochs, and producers get ids above those, that a moved log has seen.
+func TestLogsFromElsewhere(t *testing.T) {
+	cl := newCluster(1)
+	cl.create(NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1})
+	id := record.Partition{Topic: cl.Image.Topic("t").ID}
+	before := *cl.Image.Partition(id)
+	cl.apply(cl.RaiseLeaderEpoch(id, before.LeaderEpoch+7))
+	if p := cl.Image.Partition(id); p.LeaderEpoch != before.LeaderEpoch+8 || p.Epoch != before.Epoch+1 || p.Leader != before.Leader {
+		t.Errorf("leader epoch %d, partition epoch %d, leader %d", p.LeaderEpoch, p.Epoch, p.Leader)
+	}
+	if records := cl.RaiseLeaderEpoch(id, before.LeaderEpoch); records != nil {
+		t.Error("an epoch that is above already is raised")
+	}
+	broker := cl.Image.Brokers()[0]
+	cl.apply(cl.OutgrowProducerIDs(broker.ID, broker.Epoch, 4711))
+	if records, block := cl.AllocateProducerIDs(broker.ID, broker.Epoch); block.First != 4712 {
+		t.Errorf("the next block begins at %d, want 4712 (%v)", block.First, records)
+	}
+	if records := cl.OutgrowProducerIDs(broker.ID, broker.Epoch, -1); records != nil {
+		t.Error("no log remembers a producer, and yet ids are set aside")
+	}
+}

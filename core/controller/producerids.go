@@ -33,6 +33,15 @@ func (c *Controller) AllocateProducerIDs(id record.NodeID, epoch metadata.Broker
 		ProducerIDs{First: first, Count: producerIDBlock}
 }
 
+// OutgrowProducerIDs decides that every producer id up to seen has been given away: a log that came from another cluster holds records of it,
+// and a producer that got the same id here would be taken for the one that wrote them (M8, P1).
+func (c *Controller) OutgrowProducerIDs(id record.NodeID, epoch metadata.BrokerEpoch, seen record.ProducerID) []metadata.Record {
+	if seen < c.Image.NextProducerID() || seen > math.MaxInt64-producerIDBlock {
+		return nil
+	}
+	return []metadata.Record{&metadata.ProducerIDsAllocated{Broker: id, Epoch: epoch, Next: seen + 1}}
+}
+
 // checkBroker refuses what does not come from a broker's present registration.
 func (c *Controller) checkBroker(id record.NodeID, epoch metadata.BrokerEpoch) Refusal {
 	switch b := c.Image.Broker(id); {

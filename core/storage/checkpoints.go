@@ -126,9 +126,11 @@ func (s *Store) claimed(claims []claim) {
 		if c.log.gone {
 			continue
 		}
-		// While the journal does not have the log's last truncation, the log's own note of it is all there is.
-		if c.log.lastCut <= s.journal.DurableSeq() && c.log.cutting == 0 {
-			c.log.Checkpointed(c.mark)
+		// While the journal holds older entries of the log, and does not know of its last truncation, the log's own note of it is all there is.
+		l := c.log
+		l.unsaid = l.unsaid && s.journal.Holds(l.id)
+		if !l.unsaid && l.cutting == 0 && l.lastCut <= s.journal.DurableSeq() {
+			l.Checkpointed(c.mark)
 		}
 		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)
 		s.markDirty(c.log) // what a truncation left behind can go now

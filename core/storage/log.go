@@ -32,8 +32,11 @@ type Log struct {
 	pending  int64         // bytes appended since
 	joined   bool          // the journal holds everything of this log from base on
 	cut      bool          // a truncation waits for a turn
-	cutting  int           // turns under way that start with a truncation
+	cutting  int           // items of turns that start with a truncation and are not in the journal yet
+	cutsOut  int           // those of them that are not written
+	late     []item        // written, but not in the journal
 	afterCut []func()      // wait for them
+	unsaid   bool          // it was cut in an earlier life, and the journal has entries that do not know
 	newStart record.Offset // where the log is to start once that is durable
 	restarts int           // counts what makes that void
 	paused   bool          // takes no part in turns until its new start is durable
@@ -55,7 +58,8 @@ type Log struct {
 	fresher, staler *Log          // neighbours in the order of use
 	flushAt         env.Instant
 	replay          replayState
-	checkpointedSeq uint64 // synced when the checkpoints were last written
+	recovered       record.Offset // log end when it was opened: readers may have seen all of that before
+	checkpointedSeq uint64        // synced when the checkpoints were last written
 }
 
 const gateShut = 1<<64 - 1
@@ -84,15 +88,17 @@ func (l *Log) SetHighWatermark(o record.Offset) { l.highWatermark = o }
 // Policy is the flush policy in force.
 func (l *Log) Policy() config.FlushPolicy { return l.policy }
 
-// SafeEnd is the end of what counts for acks=all: durable under sync; under async written, and at most flush.messages records beyond what is
-// durable.
+// SafeEnd is the end of what counts for acks=all: durable under sync; under async written, unless more than flush.messages records would be
+// at stake: then it waits for the sync. What was there when the log was opened may have been seen, so the end does not go back below it. It
+// never lies inside a batch.
 func (l *Log) SafeEnd() record.Offset {
 	durable := min(l.DurableEnd(), l.EndOffset())
 	if l.policy != config.Async {
 		return durable
 	}
+	durable = max(durable, min(l.recovered, l.WrittenEnd()))
 	if l.flush.messages < int64(l.WrittenEnd()-durable) {
-		return durable + record.Offset(l.flush.messages)
+		return durable
 	}
 	return l.WrittenEnd()
 }
@@ -225,6 +231,7 @@ func (l *Log) truncated() {
 		l.restarts++
 	}
 	l.highWatermark = min(l.highWatermark, l.EndOffset())
+	l.recovered = min(l.recovered, l.EndOffset())
 	l.store.markDirty(l)
 }
 

@@ -73,19 +73,10 @@ func (s *Store) startTurn() {
 		}
 		it := item{log: l, writes: w, bytes: l.pending, from: l.taken}
 		l.taken, l.pending = w.Mark().End, 0
-		if cut, ok := w.Truncates(); ok {
-			it.cut, it.from = true, min(it.from, cut.To)
-			if cut.Restart {
-				it.from = cut.To
-			}
-			l.base = min(l.base, it.from)
-			l.cutting++
-			l.cut = false
-		} else if l.cutting > 0 {
-			it.late = true
-		}
+		s.noteCut(&it)
 		if s.journal != nil && !it.cut && !it.late {
 			s.enter(&it)
+			l.goOn()
 		}
 		t.items = append(t.items, it)
 	}
@@ -104,6 +95,22 @@ func (s *Store) startTurn() {
 	})
 }
 
+// noteCut finds out whether the item takes back something that was taken before. What follows it then waits with it.
+func (s *Store) noteCut(it *item) {
+	l := it.log
+	cut, ok := it.writes.Truncates()
+	l.cut = false
+	switch {
+	case ok && cut.Restart, ok && cut.To < it.from:
+		it.cut, it.from = true, cut.To
+		l.base = min(l.base, cut.To)
+		l.cutting++
+		l.cutsOut++
+	case l.cutting > 0:
+		it.late = true
+	}
+}
+
 func (s *Store) newTurn() *turn {
 	if n := len(s.spareTurns); n > 0 {
 		t := s.spareTurns[n-1]
@@ -120,18 +127,14 @@ func (s *Store) wrote(t *turn) {
 		it := &t.items[i]
 		l := it.log
 		s.unwritten -= it.bytes
-		it.writes.Retain() // for the journal, if it is late
-		err := l.Log.Wrote(it.writes)
-		if err != nil {
-			s.fail(err)
-		} else {
-			s.enterLate(it)
+		if it.cut || it.late {
+			it.writes.Retain() // for the journal
 		}
-		it.writes.Release()
-		if err != nil {
+		if err := l.Log.Wrote(it.writes); err != nil {
+			s.fail(err)
 			continue
 		}
-		l.written = it.seq
+		s.wroteCut(it)
 		s.memory.count(l)
 		s.touch(l)
 		s.collectDeletes(l)
@@ -146,24 +149,60 @@ func (s *Store) wrote(t *turn) {
 	s.notify()
 }
 
-// enterLate enters what had to wait for a truncation, and lets those go on who wait for the same.
-func (s *Store) enterLate(it *item) {
+// wroteCut keeps what must not be entered before a truncation is durable, and asks for the sync that makes it so.
+func (s *Store) wroteCut(it *item) {
 	l := it.log
 	if !it.cut && !it.late {
+		l.written = it.seq
 		return
 	}
-	if s.journal != nil && !l.gone {
-		s.enter(it)
-	}
 	if it.cut {
-		l.cutting--
+		l.cutsOut--
 	}
-	if l.cutting == 0 {
-		then := l.afterCut
-		l.afterCut = nil
-		for _, f := range then {
-			f()
+	if s.journal == nil || l.gone {
+		if it.cut {
+			l.cutting--
 		}
+		it.writes.Release()
+		return
+	}
+	l.late = append(l.late, *it)
+	s.want(l)
+}
+
+// enterLate enters the first n of what waited for a sync, and what follows up to the next truncation, whose sync is still to come.
+func (s *Store) enterLate(l *Log, n int) {
+	for n < len(l.late) && !l.late[n].cut {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	for i := range l.late[:n] {
+		it := &l.late[i]
+		if it.cut {
+			l.cutting--
+		}
+		s.enter(it)
+		it.writes.Release()
+	}
+	l.late = slices.Delete(l.late, 0, n)
+	l.written = l.last
+	if len(l.late) > 0 {
+		s.want(l)
+	}
+	l.goOn()
+}
+
+// goOn lets those go on who wait for a truncation, if it is done.
+func (l *Log) goOn() {
+	if l.cutting > 0 || l.cut || len(l.afterCut) == 0 {
+		return
+	}
+	then := l.afterCut
+	l.afterCut = nil
+	for _, f := range then {
+		f()
 	}
 }
 
@@ -171,8 +210,8 @@ func (s *Store) enterLate(it *item) {
 func (s *Store) enter(it *item) {
 	l, w := it.log, it.writes
 	defer func() { it.seq = l.last }()
-	cut, isCut := w.Truncates()
-	if isCut && (l.joined || l.last > s.journal.DurableSeq() || s.journal.Holds(l.id)) {
+	cut, _ := w.Truncates()
+	if it.cut && (l.joined || l.last > s.journal.DurableSeq() || s.journal.Holds(l.id)) {
 		kind := journal.Truncate
 		if cut.Restart {
 			kind = journal.Reset
@@ -278,6 +317,7 @@ func (s *Store) acked(a ack, durable uint64) {
 	}
 	if l.gate <= durable {
 		l.gate = 0
+		l.unsaid = l.unsaid && !l.joined // an anchor ends what older entries say
 	}
 	if l.gate == 0 && l.hasMark {
 		l.Log.Journaled(l.reached)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,8 @@ type plan struct {
 	cuts    []cut // in order of sequence
 	last    uint64
 	deleted bool
-	void    uint64 // sequence of the last Join, if it was never anchored: what follows it was never acknowledged, and counts for nothing
+	join    uint64 // sequence of the last Join
+	void    uint64 // sequence of a Join that was never anchored: what follows it was never acknowledged, and counts for nothing
 }
 
 // cut says that everything from an offset on that was there at a point of the journal has gone, or does not need the journal.
@@ -77,6 +79,7 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 	}
 	//house:anyorder each by itself
 	for _, p := range plans {
+		slices.SortStableFunc(p.cuts, func(a, b cut) int { return cmp.Compare(a.seq, b.seq) })
 		for i := len(p.cuts) - 2; i >= 0; i-- {
 			p.cuts[i].offset = min(p.cuts[i].offset, p.cuts[i+1].offset) // nothing above the least cut to come is put back
 		}
@@ -95,10 +98,13 @@ func (p *plan) note(e *journal.Entry, seq uint64) {
 		p.cuts = append(p.cuts, cut{seq, 0})
 		p.void = 0
 	case journal.Join:
-		p.void = seq
+		p.join = seq
+		if p.void == 0 {
+			p.void = seq
+		}
 	case journal.Anchor:
 		// Everything that was there at the Join is in the log's own files.
-		p.cuts = append(p.cuts, cut{p.void, 0})
+		p.cuts = append(p.cuts, cut{p.join, 0})
 		p.void = 0
 	}
 }
@@ -272,6 +278,8 @@ func (s *Store) resume(l *Log, journaled bool) {
 		l.Log.AdvanceStart(t.start)
 	}
 	l.highWatermark = max(l.StartOffset(), min(l.highWatermark, l.EndOffset()))
+	l.unsaid = t.short || t.cutBack
+	l.recovered = l.EndOffset()
 	l.replay = replayState{}
 	s.markDirty(l)
 	s.follow(l)

@@ -224,7 +224,11 @@ func (s *Store) open(f *found) {
 		disk := s.Disk
 		s.startup.opening++
 		s.Jobs.Start(laneSpread+env.Lane(i%s.o.Lanes), func() func() {
-			r, err := commitlog.Open(disk, dir.name, dir.id, set, o)
+			cutBack, err := exists(disk, checkpoint.Join(dir.name, truncationFile))
+			var r *commitlog.Recovery
+			if err == nil {
+				r, err = commitlog.Open(disk, dir.name, dir.id, set, o)
+			}
 			return func() {
 				switch {
 				case s.failure != nil:
@@ -237,7 +241,7 @@ func (s *Store) open(f *found) {
 					s.setOffline(Offline{ID: dir.id, Topic: dir.topic, Dir: dir.name, Err: err})
 				default:
 					l := s.adopt(r, dir.id, dir.topic, dir.name, set)
-					l.replay.cutBack = l.RecoveryPoint() < m.recovery
+					l.replay.cutBack = cutBack
 					l.highWatermark = max(l.StartOffset(), min(m.watermark, l.EndOffset()))
 					l.Configure(s.o.Settings)
 				}
@@ -266,6 +270,20 @@ func (s *Store) open(f *found) {
 // corrupt says whether an error is about what is on the disk, and not about the disk.
 func corrupt(err error) bool {
 	return errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, checkpoint.ErrCorrupt)
+}
+
+// truncationFile is there while a log remembers a truncation below what was flushed.
+const truncationFile = "truncation-checkpoint"
+
+func exists(d env.Disk, path string) (bool, error) {
+	f, err := d.Open(path, env.ReadOnly)
+	switch {
+	case errors.Is(err, env.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("open %s: %w", path, err)
+	}
+	return true, f.Close()
 }
 
 // openedAll goes on when the last log is open and the journal has been read once.

@@ -131,7 +131,10 @@ func (s *Store) drop(l *Log) {
 	s.dirty = slices.DeleteFunc(s.dirty, func(other *Log) bool { return other == l })
 	s.syncs = slices.DeleteFunc(s.syncs, func(other *Log) bool { return other == l })
 	s.memory.forget(l)
-	l.gone = true
+	for _, it := range l.late {
+		it.writes.Release()
+	}
+	l.late, l.gone = nil, true
 }
 
 // fail ends the store for good (S5) and tells everybody.

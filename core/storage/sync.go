@@ -30,8 +30,9 @@ func (s *Store) startSyncs() {
 			kept = append(kept, l)
 			continue
 		}
-		l.wantSync = false
-		s.startSync(l)
+		if l.wantSync = !s.startSync(l); l.wantSync {
+			kept = append(kept, l)
+		}
 	}
 	clear(s.syncs[len(kept):])
 	s.syncs = kept
@@ -46,15 +47,16 @@ func (s *Store) follow(l *Log) {
 	s.armFlush(l)
 }
 
-func (s *Store) startSync(l *Log) {
-	from := l.written
+// startSync starts a sync of what is written. It is false if the log cannot be synced now: a truncation comes first.
+func (s *Store) startSync(l *Log) bool {
+	from, late := l.written, len(l.late)
 	job := l.Log.TakeSync()
 	if job == nil {
-		if l.Log.Failure() == nil {
-			l.synced = from
-			s.anchor(l)
+		if l.cut || l.cutsOut > 0 || l.RecoveryPoint() < l.WrittenEnd() {
+			return l.Log.Failure() != nil
 		}
-		return
+		s.syncedTo(l, from, late)
+		return true
 	}
 	l.syncing = true
 	s.syncing++
@@ -67,13 +69,23 @@ func (s *Store) startSync(l *Log) {
 				s.fail(err)
 				return
 			}
-			l.synced = max(l.synced, from)
-			s.anchor(l)
+			s.syncedTo(l, from, late)
 			s.follow(l)
 			s.touch(l)
 			s.notify()
 		}
 	})
+	return true
+}
+
+// syncedTo notes that what was written up to a sequence is durable, and so are the truncations before the first so many late items.
+func (s *Store) syncedTo(l *Log, from uint64, late int) {
+	l.synced = max(l.synced, from)
+	if l.gone {
+		return
+	}
+	s.enterLate(l, late)
+	s.anchor(l)
 }
 
 // recycle frees the oldest file of the journal: sync its logs, write the checkpoints, tell the journal (S4).

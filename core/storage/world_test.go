@@ -31,7 +31,8 @@ type model struct {
 	values   []uint64      // by offset
 	restart  record.Offset // where the log was last emptied
 	restarts int
-	older    [][]uint64 // histories that truncations have ended since the last crash
+	asked    record.Offset // where the log was asked to start
+	older    [][]uint64    // histories that truncations have ended since the last crash
 	start    record.Offset
 	durable  record.Offset // promised to survive a loss of power
 	written  record.Offset // promised to survive the end of the process
@@ -69,7 +70,7 @@ func (w *world) logf(format string, args ...any) {
 
 func (w *world) fatalf(format string, args ...any) {
 	w.t.Helper()
-	for _, line := range w.trace[max(0, len(w.trace)-600):] {
+	for _, line := range w.trace[max(0, len(w.trace)-60):] {
 		w.t.Log(line)
 	}
 	w.t.Fatalf("seed %d, life %d: %s", w.seed, w.life, fmt.Sprintf(format, args...))
@@ -203,7 +204,7 @@ func (w *world) truncate(m *model) {
 	}
 	o := record.Offset(max(0, int64(len(m.values))-w.rand.Below(8)))
 	restart := w.rand.Below(6) == 0
-	if (o < m.log.StartOffset() || o > 0 && m.values[o-1]%2 == 0) && !restart {
+	if (o < max(m.asked, m.log.StartOffset()) || o > 0 && m.values[o-1]%2 == 0) && !restart {
 		return
 	}
 	m.older = append(m.older, slices.Clone(m.values))
@@ -213,6 +214,7 @@ func (w *world) truncate(m *model) {
 	if restart {
 		w.logf("restart %s at %d", m.topic, o)
 		m.restarts++
+		m.asked = 0
 		m.log.TruncateFullyAndStartAt(o)
 		m.start, m.restart, m.durable, m.written = 0, o, 0, 0
 		return
@@ -265,6 +267,7 @@ func (w *world) deleteRecords(m *model) {
 	o := start + record.Offset(w.rand.Below(int64(m.log.WrittenEnd()-start))) + 1
 	w.logf("delete records of %s below %d", m.topic, o)
 	restarts := m.restarts
+	m.asked = max(m.asked, o)
 	m.log.AdvanceStart(o, func(err error) {
 		if err != nil {
 			w.fatalf("delete records: %v", err)
@@ -315,7 +318,6 @@ func (w *world) readLog(l *Log) (values []uint64) {
 				err = b.CheckCRC()
 			}
 			if err != nil {
-				w.dump(l.dir)
 				w.fatalf("%s/%s at offset %d of %d: %v", l.dir, e.Name, next, limit, err)
 			}
 			for i, v := range valuesOf(b) {

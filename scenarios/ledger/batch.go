@@ -119,7 +119,7 @@ func (t Try) acknowledged(at record.Offset) {
 	if b.Acks == -1 {
 		s.ackedAt = l.Now()
 		if b.firm && p.syncSince <= t.sent {
-			p.firm = max(p.firm, at+record.Offset(b.Count))
+			p.raise(t.stamp, at+record.Offset(b.Count))
 		}
 	}
 	b.acked = true

@@ -5,9 +5,9 @@
 // each offset, and the offset below which nothing may be lost any more (firm). Checks bear the names of the guarantees.
 //
 // How a loss comes to be permitted: each fault that can take what was not durable counts up World.Losses. What was learned from an answer to
-// a request that was sent before a loss may be gone after it, unless it lies below firm. The mark firm moves where the policy sync
-// promises stable storage: behind every batch acknowledged to acks=all, and, in a partition that was never under async, behind every
-// high watermark that a client was told.
+// a request that was sent before a loss may be gone after it, unless it lay below firm at the time. The mark firm moves where the policy
+// sync promises stable storage: behind every batch acknowledged to acks=all, and, in a partition that was never under async, behind
+// every high watermark that a client was told.
 package ledger
 
 import (

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"slices"
 
 	"lignum/core/record"
@@ -30,7 +31,7 @@ type Partition struct {
 	slots   []slot // what is known to lie where, by offset; no two overlap
 	gone    []slot // what was there before the first loss and went
 	lost    uint64 // records that went with permission
-	firm    record.Offset
+	marks   []mark // what may not be lost, by the losses up to then; both rise
 
 	start        record.Offset // greatest log start that a client was told of
 	startSince   int64
@@ -57,9 +58,39 @@ type slot struct {
 
 func (s *slot) next() record.Offset { return s.base + record.Offset(s.batch.Count) }
 
+// mark says that while there had been so many losses, everything below the offset was on stable storage.
+type mark struct {
+	stamp uint64
+	firm  record.Offset
+}
+
+// raise notes that everything below the offset was on stable storage.
+func (p *Partition) raise(stamp uint64, to record.Offset) {
+	i, found := slices.BinarySearchFunc(p.marks, stamp, func(m mark, s uint64) int { return cmp.Compare(m.stamp, s) })
+	switch {
+	case i > 0 && p.marks[i-1].firm >= to:
+		return
+	case found:
+		p.marks[i].firm = max(p.marks[i].firm, to)
+	default:
+		p.marks = slices.Insert(p.marks, i, mark{stamp, to})
+	}
+	p.marks = slices.DeleteFunc(p.marks, func(m mark) bool { return m.stamp > stamp && m.firm <= to })
+}
+
+// firm is below which offset nothing can have been lost that was there when so many losses had been.
+func (p *Partition) firm(stamp uint64) record.Offset {
+	for i := len(p.marks) - 1; i >= 0; i-- {
+		if p.marks[i].stamp <= stamp {
+			return p.marks[i].firm
+		}
+	}
+	return 0
+}
+
 // losable says whether a fault since may have taken the slot.
 func (p *Partition) losable(s *slot) bool {
-	return s.base >= p.firm && s.stamp < p.ledger.Losses()
+	return s.stamp < p.ledger.Losses() && s.base >= p.firm(s.stamp)
 }
 
 // Policy notes that a change of the flush policy leaves for the broker. Its answer, if it is good, goes to the function returned.
@@ -151,7 +182,7 @@ func (p *Partition) contradicted(old, s *slot) bool {
 		return false
 	}
 	l.Fail(name, "%s: batch %d at offsets [%d, %d) and batch %d at [%d, %d) (firm %d, losses %d, known since %d and %d)", p.Name,
-		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm, l.Losses(), old.stamp, s.stamp)
+		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm(old.stamp), l.Losses(), old.stamp, s.stamp)
 	return old.stamp < s.stamp
 }
 

@@ -44,7 +44,7 @@ func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
 	l.Check("H3", f.LogStart <= f.LastStable && f.LastStable <= f.HighWatermark && f.LogStart >= 0,
 		"%s: log start %d, last stable %d, high watermark %d", p.Name, f.LogStart, f.LastStable, f.HighWatermark)
 	if p.pure {
-		p.firm = max(p.firm, f.HighWatermark)
+		p.raise(v.stamp, f.HighWatermark)
 	}
 	p.started(v, f.LogStart)
 	n := p.take(v, c, &f)
@@ -167,7 +167,7 @@ func (p *Partition) Latest(v View, o record.Offset) {
 		return
 	}
 	if p.pure {
-		p.firm = max(p.firm, o)
+		p.raise(v.stamp, o)
 	}
 	p.reads = append(p.reads, history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: p.ledger.Now(), Offset: int64(o)})
 }
@@ -185,11 +185,12 @@ func (p *Partition) OutOfRange(o record.Offset) {
 		return
 	}
 	below := p.mayRetain || o < max(p.deleteUpTo, p.start)
-	known := o <= p.firm
+	firm := p.firm(p.ledger.Losses())
+	known := o <= firm
 	if i := p.find(o - 1); !known && o > 0 && i < len(p.slots) && p.slots[i].next() >= o {
 		known = !p.losable(&p.slots[i])
 	}
-	p.ledger.Check("F5", below || !known, "%s: offset %d is said to be out of range (firm %d, log start %d)", p.Name, o, p.firm, p.start)
+	p.ledger.Check("F5", below || !known, "%s: offset %d is said to be out of range (firm %d, log start %d)", p.Name, o, firm, p.start)
 }
 
 // Deleting notes that a request leaves to delete everything below the offset; the answer goes to the function returned.

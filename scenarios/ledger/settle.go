@@ -29,7 +29,7 @@ func (p *Partition) Settle(start, end record.Offset) {
 		}
 		may := p.losable(s)
 		l.Check("D1", may, "%s: batch %d (acks %d, acknowledged %v, seen %v) at offsets [%d, %d) is gone: the log is [%d, %d) (firm %d)", p.Name, s.batch.Number,
-			s.batch.Acks, s.acked, s.seen, s.base, s.next(), start, end, p.firm)
+			s.batch.Acks, s.acked, s.seen, s.base, s.next(), start, end, p.firm(s.stamp))
 		p.lose(i)
 	}
 	p.checkDense(start, end)
@@ -99,15 +99,14 @@ func (p *Partition) History() history.Log {
 // addAppends adds the appends below the greatest end that is known. What nobody saw, and was deleted since, is an append of unknown
 // content.
 func (p *Partition) addAppends(log history.Log, slots []slot, until, top int64) history.Log {
+	sights := ends(log)
 	at := int64(0)
 	for i := range slots {
 		s := &slots[i]
 		if int64(s.base) >= top {
 			break
 		}
-		if base := int64(s.base); base > at {
-			log.Ops = append(log.Ops, history.Op{Kind: history.Append, Return: forever, Offset: at, Count: base - at})
-		}
+		log = addUnseen(log, sights, at, int64(s.base))
 		op := history.Op{Kind: history.Append, Call: s.batch.firstSent, Return: forever, Offset: int64(s.base), Count: int64(s.batch.Count), Content: s.batch.body}
 		if s.ackedAt < until {
 			op.Return = s.ackedAt
@@ -115,8 +114,30 @@ func (p *Partition) addAppends(log history.Log, slots []slot, until, top int64) 
 		log.Ops = append(log.Ops, op)
 		at = int64(s.next())
 	}
-	if at < top {
-		log.Ops = append(log.Ops, history.Op{Kind: history.Append, Return: forever, Offset: at, Count: top - at})
+	return addUnseen(log, sights, at, top)
+}
+
+// ends are the ends that readers saw, in order, each once.
+func ends(log history.Log) []int64 {
+	var all []int64
+	for i := range log.Ops {
+		all = append(all, log.Ops[i].Offset)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// addUnseen adds appends for offsets of which nobody saw what was there. Readers have seen where some of them ended.
+func addUnseen(log history.Log, sights []int64, from, to int64) history.Log {
+	i, _ := slices.BinarySearch(sights, from+1)
+	for from < to {
+		next := to
+		if i < len(sights) {
+			next = min(to, sights[i])
+			i++
+		}
+		log.Ops = append(log.Ops, history.Op{Kind: history.Append, Return: forever, Offset: from, Count: next - from})
+		from = next
 	}
 	return log
 }

@@ -135,6 +135,16 @@ func (s *State) Empty() bool { return len(s.byID) == 0 && s.txns.empty() }
 // Len is the number of producers.
 func (s *State) Len() int { return len(s.byID) }
 
+// Greatest is the greatest producer id that is remembered, NoProducer if there is none.
+func (s *State) Greatest() record.ProducerID {
+	greatest := record.NoProducer
+	//house:anyorder the maximum is the same in any order
+	for id := range s.byID {
+		greatest = max(greatest, id)
+	}
+	return greatest
+}
+
 // get finds a producer or makes it.
 func (s *State) get(id record.ProducerID) *producer {
 	if p := s.byID[id]; p != nil {
