@@ -135,7 +135,8 @@ func TestPlantedImports(t *testing.T) {
 		{"sim", "lignum/linearizability", false},
 		{"linearizability", "lignum/core/record", false},
 		{"scenarios", "lignum/core/config", true},
-		{"scenarios", "lignum/core/broker", false},
+		{"scenarios", "lignum/core/broker", true},
+		{"scenarios", "lignum/transport", false},
 		{"cmd/lignum", "github.com/spf13/cobra", true},
 		{"tools", "fmt", false},
 	} {

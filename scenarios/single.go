@@ -73,6 +73,7 @@ func newSingle(o Options) *single {
 		s.world.Observe(func(e sim.Event) { s.tell("event", e.String()) })
 	}
 	s.faults.begin(s)
+	s.tellPlan()
 	s.host.Start()
 	s.life = s.host.Life()
 	s.watch()
@@ -80,6 +81,25 @@ func newSingle(o Options) *single {
 	traffic.NewAdmin(s.stage, s.plan.admin)
 	s.world.At(env.Instant(s.plan.length), s.heal)
 	return s
+}
+
+// tellPlan tells what the seed has chosen.
+func (s *single) tellPlan() {
+	if s.o.Tell == nil {
+		return
+	}
+	for _, t := range append(s.plan.admin.Topics, s.plan.admin.Passing) {
+		s.tell("plan", fmt.Sprintf("topic %s: %d partitions, %v", t.Name, t.Partitions, t.Configs))
+	}
+	for _, p := range s.plan.producers {
+		s.tell("plan", fmt.Sprintf("producer %s: idempotent %v, %+v", p.Name, p.idempotent, p.ProducerOptions))
+	}
+	for _, c := range s.plan.consumers {
+		s.tell("plan", fmt.Sprintf("consumer %+v", c))
+	}
+	for _, i := range s.faults.on {
+		s.tell("plan", "strikes with "+faultKinds[i].name)
+	}
 }
 
 func (s *single) tell(who, text string) {

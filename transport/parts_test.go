@@ -87,7 +87,7 @@ func TestLoopFromManySides(t *testing.T) {
 
 func TestPool(t *testing.T) {
 	p := NewPool(PoolOptions{Retain: 1 << 20, Poison: true})
-	for _, n := range []int{0, 1, 255, 256, 257, 4096, 1 << 20, 1<<24 + 1} {
+	for _, n := range []int{0, 1, 255, 256, 257, 4096, 1 << 14, 1 << 20, 1<<20 + 1, 2 << 20, 5<<20 + 1, 1<<24 - 1, 1 << 24, 1<<24 + 1} {
 		b := p.Get(n)
 		if len(b.Bytes()) != n || cap(b.Bytes()) != n {
 			t.Errorf("%d bytes of %d", len(b.Bytes()), n)
@@ -97,6 +97,9 @@ func TestPool(t *testing.T) {
 		b.Release()
 		if p.Retained() > 1<<20 {
 			t.Errorf("%d bytes are kept", p.Retained())
+		}
+		if p.InUse() != 0 {
+			t.Errorf("%d bytes are in use", p.InUse())
 		}
 	}
 	var many []env.Buffer
@@ -118,10 +121,24 @@ func TestPool(t *testing.T) {
 }
 
 func TestPoolReuses(t *testing.T) {
-	p := NewPool(PoolOptions{Retain: 1 << 20})
-	p.Get(1000).Release()
-	if n := testing.AllocsPerRun(100, func() { p.Get(1024).Release() }); n != 0 {
-		t.Errorf("%v allocations", n)
+	p := NewPool(PoolOptions{Retain: 8 << 20})
+	for _, c := range []struct{ first, then int }{{1000, 1024}, {1 << 20, 1<<19 + 1}, {5 << 20, 3<<20 - 7}} {
+		p.Get(c.first).Release()
+		if n := testing.AllocsPerRun(100, func() { p.Get(c.then).Release() }); n != 0 {
+			t.Errorf("%v allocations for %d bytes after %d", n, c.then, c.first)
+		}
+	}
+}
+
+// TestPoolKeepsRoom: large buffers do not displace all others.
+func TestPoolKeepsRoom(t *testing.T) {
+	p := NewPool(PoolOptions{Retain: 8 << 20})
+	large, small := []env.Buffer{p.Get(4 << 20), p.Get(4 << 20)}, p.Get(1<<20)
+	for _, b := range append(large, small) {
+		b.Release()
+	}
+	if got := p.Retained(); got != 5<<20 {
+		t.Errorf("%d bytes are kept", got)
 	}
 }
 

@@ -9,23 +9,27 @@ import (
 	"lignum/core/env"
 )
 
+// Classes are powers of two up to 1 MiB, and from there on multiples of that.
 const (
-	leastClass    = 8  // 256 bytes
-	greatestClass = 24 // 16 MiB; larger buffers are made and dropped
-	leastMapped   = 14 // 16 KiB; buffers from here on are outside the Go heap
+	leastPower  = 8  // 256 bytes
+	topPower    = 20 // 1 MiB
+	classes     = topPower - leastPower + maxStep
+	maxStep     = 16              // MiB; larger buffers are made and dropped
+	leastMapped = 14 - leastPower // class of 16 KiB; buffers from here on are outside the Go heap
 )
 
-const defaultRetain = 16 << 20
+const defaultRetain = 24 << 20
 
 // poison is what released memory is filled with if the pool was asked to.
 const poison = 0xdb
 
-// Pool hands out reference-counted buffers in classes of powers of two and keeps released ones, up to a bound. All but small ones are
+// Pool hands out reference-counted buffers in classes of sizes and keeps released ones, up to a bound. All but small ones are
 // memory of their own from the system: a reference that is never dropped leaks, and one that is used after its release crashes. Of a large
 // buffer that is new only what has been written to takes up memory. Its methods may be called on any goroutine.
 type Pool struct {
-	classes  [greatestClass + 1]class
+	classes  [classes]class
 	retained atomic.Int64 // bytes in all classes
+	large    atomic.Int64 // bytes in the classes above 1 MiB
 	inUse    atomic.Int64 // bytes handed out and not released
 	bound    int64
 	poisoned bool
@@ -38,7 +42,7 @@ type class struct {
 
 // PoolOptions are the settings of a Pool.
 type PoolOptions struct {
-	// Retain bounds the bytes that are kept for reuse; default 16 MiB, below zero nothing is kept.
+	// Retain bounds the bytes that are kept for reuse; default 24 MiB, below zero nothing is kept.
 	Retain int64
 	// Poison overwrites released memory and checks that nobody wrote to it since. For tests.
 	Poison bool
@@ -57,14 +61,11 @@ func (p *Pool) Get(n int) env.Buffer { return p.get(n) }
 
 func (p *Pool) get(n int) *buffer {
 	k := classOf(n)
-	var b *buffer
-	if k <= greatestClass {
-		b = p.classes[k].pop()
-	}
+	b := p.kept(k)
 	if b == nil {
 		b = p.fresh(n, k)
 	} else {
-		p.retained.Add(-int64(len(b.mem)))
+		p.count(b, -int64(len(b.mem)))
 		if p.poisoned {
 			b.mustBePoisoned()
 		}
@@ -75,11 +76,31 @@ func (p *Pool) get(n int) *buffer {
 	return b
 }
 
+// kept takes a buffer out of the class, nil if there is none. A large one may also be larger: they are few, and their sizes many.
+func (p *Pool) kept(class int) *buffer {
+	if class >= classes {
+		return nil
+	}
+	b := p.classes[class].pop()
+	if class > topClass && p.large.Load() > 0 {
+		for k := class + 1; b == nil && k < classes; k++ {
+			b = p.classes[k].pop()
+		}
+	}
+	return b
+}
+
+// count adds to the number of bytes that are kept and returns it.
+func (p *Pool) count(b *buffer, bytes int64) (all, large int64) {
+	if b.class > topClass {
+		large = p.large.Add(bytes)
+	}
+	return p.retained.Add(bytes), large
+}
+
 func (p *Pool) fresh(n, class int) *buffer {
 	b := &buffer{pool: p, class: class}
-	if class <= greatestClass {
-		n = 1 << class
-	}
+	n = sizeOf(class, n)
 	if class >= leastMapped {
 		b.mem = mapMemory(n)
 		b.mapped = b.mem != nil
@@ -104,12 +125,13 @@ func (p *Pool) put(b *buffer) {
 	}
 	size := int64(len(b.mem))
 	p.inUse.Add(-size)
-	if b.class > greatestClass {
+	if b.class >= classes {
 		b.drop()
 		return
 	}
-	if p.retained.Add(size) > p.bound {
-		p.retained.Add(-size)
+	// Large buffers leave a part of the bound to the many others.
+	if all, large := p.count(b, size); all > p.bound || large > p.bound/4*3 {
+		p.count(b, -size)
 		b.drop()
 		return
 	}
@@ -135,12 +157,29 @@ func (c *class) push(b *buffer) {
 	c.mu.Unlock()
 }
 
-// classOf returns the exponent of the smallest class that holds n bytes.
+// topClass is the class of 1 MiB.
+const topClass = topPower - leastPower
+
+// classOf returns the smallest class that holds n bytes.
 func classOf(n int) int {
-	if n <= 1<<leastClass {
-		return leastClass
+	switch {
+	case n <= 1<<leastPower:
+		return 0
+	case n <= 1<<topPower:
+		return bits.Len(uint(n-1)) - leastPower
 	}
-	return bits.Len(uint(n - 1))
+	return topClass - 1 + (n+1<<topPower-1)>>topPower
+}
+
+// sizeOf returns the size of the buffers of a class; n if it is above all classes.
+func sizeOf(class, n int) int {
+	switch {
+	case class <= topClass:
+		return 1 << (class + leastPower)
+	case class < classes:
+		return (class - topClass + 1) << topPower
+	}
+	return n
 }
 
 // buffer is an env.Buffer.

@@ -26,7 +26,7 @@ import (
 )
 
 // poolBytes is how much released buffer memory is kept for reuse.
-const poolBytes = 16 << 20
+const poolBytes = 24 << 20
 
 const (
 	defaultDataDir = "lignum-data"
@@ -142,8 +142,7 @@ func serve(c *config.Broker, log *slog.Logger) error {
 	withPorts(c, server.Addresses())
 
 	failed := make(chan error, 1)
-	var node *broker.Broker
-	node = broker.New(broker.Ports{
+	node := broker.New(broker.Ports{
 		Clock: clock, Rand: transport.NewRand(), Memory: pool, Disk: data, Jobs: jobs, Network: server, Log: logTo(log),
 	}, c, data.Root(), broker.Events{
 		Ready: func() {

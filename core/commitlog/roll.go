@@ -85,15 +85,19 @@ func (l *Log) TruncateTo(o record.Offset) {
 // cutAt makes the segment end below the offset. What its indexes shall hold is found when the file is cut.
 func (s *segment) cutAt(o record.Offset) {
 	s.next, s.sealed, s.settle = o, true, true
-	s.index.drop()
-	s.times.drop()
-	s.txns.drop()
+	s.index.keep(0)
+	s.times.keep(0)
+	n := 0
+	for n < len(s.txns.fresh) && lastAborted(s.txns.fresh[n:]) < o {
+		n += txnsEntry
+	}
+	s.txns.keep(n)
 }
 
-// drop forgets the fresh bytes.
-func (t *table) drop() {
-	t.size = t.at()
-	t.fresh = t.fresh[:0]
+// keep forgets the fresh bytes but for the first n.
+func (t *table) keep(n int) {
+	t.size -= int64(len(t.fresh) - n)
+	t.fresh = t.fresh[:n]
 }
 
 // TruncateFullyAndStartAt removes everything; the log is empty and starts at the offset.

@@ -88,6 +88,9 @@ func abortedAt(p []byte) (producers.Aborted, error) {
 	}, nil
 }
 
+// lastAborted is the last offset of an entry that this process has made.
+func lastAborted(p []byte) record.Offset { return record.Offset(binary.BigEndian.Uint64(p[18:])) }
+
 // readTable reads a whole index file, as far as it has whole entries.
 func readTable(f env.File, entry int64) ([]byte, error) {
 	size, err := f.Size()

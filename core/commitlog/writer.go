@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
 	"lignum/core/record"
 )
@@ -57,6 +58,20 @@ func (w *Writes) run() error {
 		return fmt.Errorf("rebuild producers of %s: %w", w.lane.dir, err)
 	}
 	w.rebuilt = true
+	return w.keepRebuilt()
+}
+
+// keepRebuilt leaves a snapshot of the rebuilt producers with the segment that begins there. It may take the place of one that is all that
+// is left of deleted records, so it is made durable at once.
+func (w *Writes) keepRebuilt() error {
+	for i := range w.parts {
+		p := &w.parts[i]
+		if !p.create || p.base != w.asOf {
+			continue
+		}
+		p.hasSnap = true
+		return checkpoint.Write(w.lane.disk, w.lane.dir, fileName(p.base, snapshotSuffix), w.rebuild.Snapshot())
+	}
 	return nil
 }
 
@@ -121,7 +136,7 @@ func (w *Writes) remove(base record.Offset) error {
 			return err
 		}
 	}
-	if w.cut.due && base >= w.cut.to {
+	if w.rebuild != nil && base == w.asOf {
 		return nil
 	}
 	return w.rename(fileName(base, snapshotSuffix))

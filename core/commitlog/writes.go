@@ -125,7 +125,7 @@ func (l *Log) TakeWrites() *Writes {
 	}
 	l.removes, l.closing = nil, nil
 	l.truncation = truncation{marked: l.truncation.marked}
-	if l.stale {
+	if l.stale && w.cut.due {
 		w.rebuild, w.asOf = l.producers.New(), l.staleFrom
 	}
 	from := len(l.segments) - 1
@@ -233,7 +233,7 @@ func (l *Log) finish(w *Writes) {
 		return
 	}
 	l.written = max(l.written, w.end)
-	if w.rebuilt && w.mark.generation == l.generation {
+	if w.rebuilt && l.stale && w.mark.generation == l.generation {
 		l.producers, l.stale = w.rebuild, false
 		l.replay(w.asOf)
 	}

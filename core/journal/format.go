@@ -34,24 +34,22 @@ const (
 	Append Kind = 1
 	// Truncate: everything from Offset on was cut off.
 	Truncate Kind = 2
-	// Start: the log start offset moved up to Offset.
-	Start Kind = 3
 	// Reset: the log was emptied and starts at Offset.
-	Reset Kind = 4
+	Reset Kind = 3
 	// Delete: the partition was deleted here.
-	Delete Kind = 5
+	Delete Kind = 4
 	// Join: from here on the journal has everything of this log from Offset on. What is below may not be durable
 	// yet: if the log turns out to be shorter, nothing behind this entry was ever acknowledged.
-	Join Kind = 6
+	Join Kind = 5
 	// Anchor: everything below Offset is durable in the log's own files. A log that turns out to be shorter has lost data.
-	Anchor Kind = 7
+	Anchor Kind = 6
 )
 
 func (k Kind) valid() bool { return k >= Append && k <= Anchor }
 
 // String is the kind's name.
 func (k Kind) String() string {
-	names := [...]string{"none", "append", "truncate", "start", "reset", "delete", "join", "anchor"}
+	names := [...]string{"none", "append", "truncate", "reset", "delete", "join", "anchor"}
 	if int(k) < len(names) {
 		return names[k]
 	}

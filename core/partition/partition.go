@@ -37,7 +37,6 @@ type Partition struct {
 	isr            []record.NodeID
 
 	highWatermark record.Offset
-	lastStable    record.Offset
 
 	produces produceQueue
 	watches  watchList

@@ -78,7 +78,7 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 		claims = append(claims, claim{l, m, l.synced})
 		lines.recovery = append(lines.recovery, l.line(m.End))
 		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
-		if start := max(l.StartOffset(), l.newStart); start > 0 {
+		if start := l.DurableStart(); start > 0 {
 			lines.start = append(lines.start, l.line(start))
 		}
 	}

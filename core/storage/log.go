@@ -7,7 +7,6 @@ import (
 	"lignum/core/commitlog"
 	"lignum/core/config"
 	"lignum/core/env"
-	"lignum/core/journal"
 	"lignum/core/record"
 )
 
@@ -35,11 +34,8 @@ type Log struct {
 	cutting  int           // items of turns that start with a truncation and are not in the journal yet
 	cutsOut  int           // those of them that are not written
 	late     []item        // written, but not in the journal
-	afterCut []func()      // wait for them
 	unsaid   bool          // it was cut in an earlier life, and the journal has entries that do not know
-	newStart record.Offset // where the log is to start once that is durable
-	restarts int           // counts what makes that void
-	paused   bool          // takes no part in turns until its new start is durable
+	starts   []startWait
 	lastCut  uint64        // sequence of its last truncation
 	base     record.Offset // where it joined; what is below must be durable before anything above counts (S3)
 	gate     uint64        // sequence that must be durable before commits count; open if 0, gateShut while the sync is awaited
@@ -184,52 +180,54 @@ func (l *Log) TruncateTo(o record.Offset) {
 
 // TruncateFullyAndStartAt removes everything; the log is empty and starts at the offset.
 func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
-	l.cut, l.newStart = true, 0
-	l.restarts++
+	l.cut = true
 	l.Log.TruncateFullyAndStartAt(o)
 	l.truncated()
 }
 
-// AdvanceStart moves the log start forward, at most to the log end, once that is durable; then done is called. Files are removed only
-// behind that: after a loss of power some of the removals may have been done and others not.
+// AdvanceStart moves the log start forward, at most to the log end; done is called once that is durable. Files are removed behind that.
 func (l *Log) AdvanceStart(o record.Offset, done func(error)) {
-	s := l.store
 	if err := l.refuse(); err != nil {
 		done(err)
 		return
 	}
-	l.newStart = max(l.newStart, min(o, l.EndOffset()))
-	o = l.newStart
-	restarts := l.restarts
-	durable := func(err error) {
-		if err == nil && l.restarts == restarts {
-			l.Log.AdvanceStart(o)
-			s.memory.count(l)
-			s.markDirty(l)
-			s.touch(l)
+	l.Log.AdvanceStart(o)
+	l.starts = append(l.starts, startWait{min(o, l.EndOffset()), done})
+	l.store.memory.count(l)
+	l.store.want(l)
+}
+
+// startWait is somebody who waits for a log start to be durable.
+type startWait struct {
+	offset record.Offset
+	done   func(error)
+}
+
+// settleStarts answers those whose log start is durable, or has been made void by a truncation below it.
+func (l *Log) settleStarts() {
+	kept := l.starts[:0]
+	var done []startWait
+	for _, w := range l.starts {
+		if w.offset <= l.DurableStart() || w.offset > l.StartOffset() {
+			done = append(done, w)
+		} else {
+			kept = append(kept, w)
 		}
-		done(err)
 	}
-	if l.policy == config.Async {
-		s.checkpoint(durable)
-		return
+	l.starts = kept
+	if len(kept) > 0 {
+		l.store.want(l)
 	}
-	enter := func() {
-		s.enterEntry(l, journal.Entry{Kind: journal.Start, Offset: o})
-		s.acks = append(s.acks, ack{seq: l.last, log: l, done: durable})
+	if len(done) > 0 {
+		l.store.checkpoint(func(err error) { // a truncation may void what the log itself notes
+			for _, w := range done {
+				w.done(err)
+			}
+		})
 	}
-	if l.cutting > 0 || l.cut {
-		l.afterCut = append(l.afterCut, enter)
-		return
-	}
-	enter()
 }
 
 func (l *Log) truncated() {
-	if l.newStart > l.EndOffset() {
-		l.newStart = 0
-		l.restarts++
-	}
 	l.highWatermark = min(l.highWatermark, l.EndOffset())
 	l.recovered = min(l.recovered, l.EndOffset())
 	l.store.markDirty(l)

@@ -60,12 +60,7 @@ func (s *Store) startTurn() {
 		return
 	}
 	t := s.newTurn()
-	kept := s.dirty[:0]
 	for _, l := range s.dirty {
-		if l.paused {
-			kept = append(kept, l)
-			continue
-		}
 		l.dirty = false
 		w := l.Log.TakeWrites()
 		if w == nil {
@@ -76,12 +71,11 @@ func (s *Store) startTurn() {
 		s.noteCut(&it)
 		if s.journal != nil && !it.cut && !it.late {
 			s.enter(&it)
-			l.goOn()
 		}
 		t.items = append(t.items, it)
 	}
-	clear(s.dirty[len(kept):])
-	s.dirty = kept
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
 	if len(t.items) == 0 {
 		s.spareTurns = append(s.spareTurns, t)
 		return
@@ -190,19 +184,6 @@ func (s *Store) enterLate(l *Log, n int) {
 	l.written = l.last
 	if len(l.late) > 0 {
 		s.want(l)
-	}
-	l.goOn()
-}
-
-// goOn lets those go on who wait for a truncation, if it is done.
-func (l *Log) goOn() {
-	if l.cutting > 0 || l.cut || len(l.afterCut) == 0 {
-		return
-	}
-	then := l.afterCut
-	l.afterCut = nil
-	for _, f := range then {
-		f()
 	}
 }
 

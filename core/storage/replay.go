@@ -51,7 +51,7 @@ type replayState struct {
 	cutBack bool
 	fault   error // the log lacks records that were durable
 	deleted bool
-	start   record.Offset // where the log shall start, if it reaches that far; 0: where it does
+	start   record.Offset // where the log shall start: what is before it had to be put back with what follows
 }
 
 // readPlans is the first pass: a job.
@@ -177,11 +177,6 @@ func (s *Store) apply(l *Log, e *journal.Entry, seq uint64) {
 		l.putBack(e)
 	case journal.Truncate, journal.Join, journal.Reset:
 		t.end, t.short = e.Offset, l.EndOffset() < e.Offset
-		if e.Offset < t.start {
-			t.start = 0
-		}
-	case journal.Start:
-		t.start = max(t.start, e.Offset) // the records in between may only come
 	case journal.Delete:
 		t.end, t.start = 0, 0
 	case journal.Anchor:

@@ -148,10 +148,10 @@ func (s *Store) fail(err error) {
 	}
 	s.notify()
 	for _, l := range s.order {
-		for _, f := range l.afterCut {
-			f()
+		for _, w := range l.starts {
+			w.done(s.failure)
 		}
-		l.afterCut = nil
+		l.starts = nil
 	}
 	waiting := s.acks
 	s.acks = nil

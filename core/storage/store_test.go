@@ -231,12 +231,19 @@ func TestDamagedPartitionGoesOffline(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.store.Tick()
 	w.settle()
+	entries, _ := w.disk.ReadDir(bad.log.Dir())
+	file := ""
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, ".log") && e.Size > 0 {
+			file = bad.log.Dir() + "/" + e.Name
+		}
+	}
 	for range 2 {
 		w.disk.Kill()
-		w.disk.Rot(bad.log.Dir()+"/00000000000000000000.log", 70, 1)
+		w.disk.Rot(file, 70, 1)
 		w.boot()
 		off := w.store.Offline()
-		if len(off) != 1 || off[0].ID != bad.id || !strings.Contains(off[0].Err.Error(), bad.log.Dir()+"/00000000000000000000.log") {
+		if len(off) != 1 || off[0].ID != bad.id || !strings.Contains(off[0].Err.Error(), file) {
 			t.Fatalf("offline: %v", off)
 		}
 		if l := w.store.Log(good.id); l == nil || l.EndOffset() != record.Offset(len(good.values)) {
@@ -246,7 +253,7 @@ func TestDamagedPartitionGoesOffline(t *testing.T) {
 		w.clock.Advance(time.Minute)
 		w.store.Tick()
 		w.settle()
-		w.disk.Rot(bad.log.Dir()+"/00000000000000000000.log", 70, 1) // the next round rots it again
+		w.disk.Rot(file, 70, 1) // the next round rots it again
 	}
 	w.store.Create(bad.id, bad.topic, bad.settings, func(_ *Log, err error) {
 		if !errors.Is(err, ErrExists) {

@@ -47,9 +47,18 @@ func (s *Store) follow(l *Log) {
 	s.armFlush(l)
 }
 
+// writtenSeq is the last entry whose effect is in the log's own files. Entries that write nothing there, an Anchor or a Start, count as soon
+// as everything else is written: a log that comes to rest behind one must not hold the journal's oldest file for ever.
+func (l *Log) writtenSeq() uint64 {
+	if l.dirty || l.cut || l.cutsOut > 0 || len(l.late) > 0 || l.WrittenEnd() < l.EndOffset() {
+		return l.written
+	}
+	return l.last
+}
+
 // startSync starts a sync of what is written. It is false if the log cannot be synced now: a truncation comes first.
 func (s *Store) startSync(l *Log) bool {
-	from, late := l.written, len(l.late)
+	from, late := l.writtenSeq(), len(l.late)
 	job := l.Log.TakeSync()
 	if job == nil {
 		if l.cut || l.cutsOut > 0 || l.RecoveryPoint() < l.WrittenEnd() {
@@ -86,6 +95,8 @@ func (s *Store) syncedTo(l *Log, from uint64, late int) {
 	}
 	s.enterLate(l, late)
 	s.anchor(l)
+	l.settleStarts()
+	s.markDirty(l) // files below the log start can go now
 }
 
 // recycle frees the oldest file of the journal: sync its logs, write the checkpoints, tell the journal (S4).

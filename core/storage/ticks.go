@@ -89,25 +89,15 @@ func (s *Store) syncAll() {
 	s.checkpoint(func(error) {})
 }
 
-// expire runs retention over all logs. A segment is not dropped while the high watermark is below its end. The new log starts are
-// durable before the first file goes.
+// expire runs retention over all logs. A segment is not dropped while the high watermark is below its end. The files go when the new log
+// start is durable, which takes a sync.
 func (s *Store) expire(now env.Instant) {
-	var held []*Log
 	for _, l := range s.order {
-		if !l.paused && l.Expire(now, l.highWatermark) > 0 {
-			l.paused = true
-			held = append(held, l)
+		if l.Expire(now, l.highWatermark) > 0 {
 			s.memory.count(l)
+			s.want(l)
 			s.touch(l)
 		}
-	}
-	if len(held) > 0 {
-		s.checkpoint(func(error) {
-			for _, l := range held {
-				l.paused = false
-				s.markDirty(l)
-			}
-		})
 	}
 	s.notify()
 }
