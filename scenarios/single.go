@@ -65,7 +65,7 @@ func newSingle(o Options) *single {
 		Disk:   sim.DiskOptions{SectorSize: s.plan.sector},
 	})
 	s.books = ledger.New(ledger.World{
-		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Fail: s.fail,
+		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Lives: s.host.Life, Fail: s.fail,
 	})
 	s.stage = traffic.NewStage(s.world, s.host, "PLAINTEXT", s.books, wallAtStart)
 	if o.Tell != nil {

@@ -24,6 +24,7 @@ type Client interface {
 type Conn struct {
 	world  *World
 	id     env.ConnID
+	from   End
 	host   *Host
 	life   uint64 // of the host; 0 until the host has accepted
 	client Client
@@ -41,35 +42,32 @@ type Conn struct {
 	scratch      []byte
 	unanswered   int
 	closing      bool // the node wants it closed
-	finished     bool // the client has sent its last byte
+	finished     bool // the client's last byte has arrived
+	half         bool // the client sends no more
+	refused      bool // the host has said that it does not know the connection
 	hostDone     bool
 	clientDone   bool
 	broken       bool
 }
 
-// Ways in which an end of a connection learns that it is over (B of EventEnd).
-const (
-	endHost uint64 = iota
-	endClient
-	endFinished // the client has closed its side
-	endLinger   // the host has waited long enough since
-)
-
-// lingerTime is how long a host answers after the client has closed its side.
-const lingerTime = 2 * time.Second
-
-// Dial opens a connection to a listener of the host.
+// Dial opens a connection to a listener of the host, from where clients are that name no site.
 func (w *World) Dial(h *Host, listener string, client Client) *Conn {
+	return w.DialFrom(0, h, listener, client)
+}
+
+// DialFrom opens a connection from a site to a listener of the host.
+func (w *World) DialFrom(site End, h *Host, listener string, client Client) *Conn {
 	w.lastConn++
 	id := w.lastConn
-	c := &Conn{world: w, id: id, host: h, client: client, rand: w.Stream(DomainNetwork, uint64(id))}
+	c := &Conn{world: w, id: id, from: site, host: h, client: client, rand: w.Stream(DomainNetwork, uint64(id))}
+	c.up.up = true
 	c.info = env.ConnInfo{
 		Listener: listener,
 		Local:    fmt.Sprintf("10.0.0.%d:9092", h.number),
 		Remote:   fmt.Sprintf("10.1.%d.%d:%d", id>>8&255, id&255, 1024+id%60000),
 	}
 	w.conns[id] = c
-	c.up.last = w.now.Add(c.latency())
+	c.up.last = w.now.Add(c.latency(&c.up))
 	w.push(c.up.last, Event{Kind: EventConnect, Host: h.number, A: uint64(id)})
 	return c
 }
@@ -88,19 +86,46 @@ func (c *Conn) Send(body []byte) {
 
 // SendRaw sends bytes as they are.
 func (c *Conn) SendRaw(p []byte) {
-	if !c.clientDone && !c.broken {
-		c.send(&c.up, EventUp, p)
+	if !c.clientDone && !c.broken && !c.half {
+		c.send(&c.up, p)
 	}
 }
 
-// Close closes the client's side behind what it has sent. The client hears nothing more of the connection.
+// CloseWrite closes the client's side behind what it has sent. The client goes on to receive.
+func (c *Conn) CloseWrite() {
+	if c.clientDone || c.half {
+		return
+	}
+	c.half = true
+	c.up.last = max(c.up.last, c.world.now.Add(c.latency(&c.up)))
+	c.pushEnd(c.up.last, endFinished)
+}
+
+// Close closes the connection behind what the client has sent. The client hears nothing more of it.
 func (c *Conn) Close() {
+	c.CloseWrite()
+	c.clientDone = true
+}
+
+// Reset ends the connection at once: what is on its way to the client is lost, and the host learns of it behind what is
+// on its way there. The client hears nothing more of it.
+func (c *Conn) Reset() {
 	if c.clientDone {
 		return
 	}
 	c.clientDone = true
-	c.up.last = max(c.up.last, c.world.now.Add(c.latency()))
-	c.pushEnd(c.up.last, endFinished)
+	c.up.last = max(c.up.last, c.world.now.Add(c.latency(&c.up)))
+	c.pushEnd(c.up.last, endUp)
+}
+
+// Vanish is a client whose machine loses its power: it is not heard of again, and the host's end stays half-open until it
+// notices by itself.
+func (c *Conn) Vanish() {
+	if c.clientDone {
+		return
+	}
+	c.clientDone = true
+	c.pushEnd(c.world.now.Add(c.rand.Between(0, c.world.options.Network.Unnoticed)), endHost)
 }
 
 // Break tears the connection: what is on its way and not yet due is lost, and each side learns of it by itself.
@@ -109,8 +134,8 @@ func (c *Conn) Break() {
 		return
 	}
 	c.broken = true
-	c.pushEnd(c.world.now.Add(c.latency()), endHost)
-	c.pushEnd(c.world.now.Add(c.latency()), endClient)
+	c.pushEnd(c.world.now.Add(c.latency(&c.up)), endHost)
+	c.pushEnd(c.world.now.Add(c.latency(&c.down)), endClient)
 }
 
 func (c *Conn) pushEnd(at env.Instant, how uint64) {
@@ -123,13 +148,38 @@ func (w *World) connEvent(e Event) {
 	if c == nil {
 		return
 	}
-	h := c.host
+	if s := c.carrier(e); s == nil || !c.hold(s, e) {
+		c.happen(e)
+	}
+	if c.hostDone && c.clientDone {
+		delete(w.conns, c.id)
+	}
+}
+
+// carrier is the stream that an event comes over; nil if it comes over none.
+func (c *Conn) carrier(e Event) *stream {
+	switch {
+	case e.Kind == EventUp && e.B > 0, e.Kind == EventConnect && e.B == 0, e.Kind == EventEnd && (e.B == endUp || e.B == endFinished):
+		return &c.up
+	case e.Kind == EventDown, e.Kind == EventConnect, e.Kind == EventEnd && e.B == endDown:
+		return &c.down
+	}
+	return nil
+}
+
+func (c *Conn) happen(e Event) {
+	w, h := c.world, c.host
 	switch e.Kind {
 	case EventConnect:
 		c.connect(e.B != 0)
 	case EventUp:
-		if c.hostLives() && c.arrive(&c.up, int(e.B)) {
-			w.guard(h, c.pump)
+		switch {
+		case c.hostLives():
+			if c.arrive(&c.up, int(e.B)) {
+				w.guard(h, c.pump)
+			}
+		case h.node != nil && c.life != h.life:
+			c.refuse()
 		}
 	case EventDown:
 		if !c.clientDone && c.arrive(&c.down, int(e.B)) {
@@ -146,9 +196,16 @@ func (w *World) connEvent(e Event) {
 	case EventEnd:
 		c.endEvent(e.B)
 	}
-	if c.hostDone && c.clientDone {
-		delete(w.conns, c.id)
+}
+
+// refuse is a process that gets bytes of a connection of an earlier life: it says so.
+func (c *Conn) refuse() {
+	if c.refused || c.broken {
+		return
 	}
+	c.refused = true
+	c.world.network[NetworkHalfOpen]++
+	c.pushEnd(c.world.now.Add(c.latency(&c.down)), endDown)
 }
 
 // hostLives says whether the process that accepted the connection still has it.
@@ -166,12 +223,12 @@ func (c *Conn) connect(atClient bool) {
 		}
 	case h.node == nil:
 		c.hostDone = true
-		c.pushEnd(c.world.now.Add(c.latency()), endClient)
+		c.pushEnd(c.world.now.Add(c.latency(&c.down)), endDown)
 	default:
 		c.life = h.life
 		h.conns = append(h.conns, c)
 		h.put(input{kind: inputConnected, conn: c})
-		c.down.last = c.world.now.Add(c.latency())
+		c.down.last = c.world.now.Add(c.latency(&c.down))
 		c.world.push(c.down.last, Event{Kind: EventConnect, Host: h.number, A: uint64(c.id), B: 1})
 	}
 }
@@ -296,7 +353,7 @@ func (c *Conn) flush() {
 	c.pieces.Reset()
 	c.encoding = false
 	if len(c.scratch) > 0 && !c.broken && !c.clientDone {
-		c.send(&c.down, EventDown, c.scratch)
+		c.send(&c.down, c.scratch)
 	}
 	switch {
 	case !whole:
@@ -335,73 +392,4 @@ func (c *Conn) checkFrames() {
 		}
 		from = end
 	}
-}
-
-func (c *Conn) endEvent(how uint64) {
-	switch how {
-	case endHost:
-		if c.hostLives() {
-			c.world.guard(c.host, c.endHostSide)
-		}
-		c.hostDone = true
-	case endClient:
-		if !c.clientDone {
-			c.clientDone = true
-			c.client.Disconnected(c)
-		}
-	case endFinished:
-		c.finished = true
-		if !c.hostLives() {
-			c.hostDone = true
-			return
-		}
-		c.pushEnd(c.world.now.Add(lingerTime), endLinger)
-		c.world.guard(c.host, c.endIfIdle)
-	case endLinger:
-		if c.hostLives() {
-			c.world.guard(c.host, c.endHostSide)
-		}
-	}
-}
-
-// endIfIdle ends the host's side once a client that has closed its own has all its answers.
-func (c *Conn) endIfIdle() {
-	if c.finished && c.unanswered == 0 && !c.encoding && !c.hostDone {
-		c.endHostSide()
-	}
-}
-
-// endHostSide ends the host's side: frames that were not sent are released, the node is told, and the client learns of it
-// behind what is on its way.
-func (c *Conn) endHostSide() {
-	if c.hostDone {
-		return
-	}
-	c.hostDone = true
-	if c.encoding {
-		for _, out := range c.taken {
-			out.Release()
-		}
-	}
-	for _, out := range c.queue {
-		out.Release()
-	}
-	c.taken, c.queue = nil, nil
-	h := c.host
-	for i, other := range h.conns {
-		if other == c {
-			h.conns = append(h.conns[:i], h.conns[i+1:]...)
-			break
-		}
-	}
-	h.put(input{kind: inputDisconnected, conn: c})
-	c.down.last = max(c.down.last, c.world.now.Add(c.latency()))
-	c.pushEnd(c.down.last, endClient)
-}
-
-// hostGone is a host that crashed: the client notices within the given time, a node never does.
-func (c *Conn) hostGone(noticed time.Duration) {
-	c.hostDone = true
-	c.taken, c.queue = nil, nil
-	c.pushEnd(max(c.down.last, c.world.now.Add(c.rand.Between(0, noticed))), endClient)
 }

@@ -41,14 +41,20 @@ type DiskOptions struct {
 	Rates Rates
 }
 
-// Rates say how many calls in a million fail.
+// Rates say how many calls in a million go wrong.
 type Rates struct {
-	Read, Write, Sync, Close, Space int64
+	Read, Write, Sync, Close, Space int64 // calls that fail
+
+	ShortRead, ShortWrite int64 // reads and writes that the kernel does in two parts, with anything in between
+	Slow                  int64 // calls of any kind that take seconds
+	Stuck                 int64 // calls of any kind that do not return before the process ends
+	Phantom, Misdirected  int64 // writes that are acknowledged, synced, and not on the medium, or elsewhere
+	Latent, Rot           int64 // syncs behind which a sector of the disk cannot be read, or has another bit
 }
 
 // Disk is an env.Disk with POSIX's real promises and no more: a page cache over sectors, and names, lengths and
 // content that reach the medium in any order unless synced. Its methods beyond env.Disk are the hands of fate:
-// Kill, Power and Wipe, CrashAt and Inject, Rot and BadSector.
+// Kill, Power and Wipe, CrashAt and Inject, SetRates, Rot and BadSector. Happened counts what they did.
 type Disk struct {
 	options   DiskOptions
 	root      *inode
@@ -65,6 +71,8 @@ type Disk struct {
 	faultRand Stream
 	freePages []*[pageSize]byte
 	faults    [OpClose + 1]uint64
+	happened  [faultKinds]uint64
+	lie       FaultKind // what the present call does instead of what it says
 }
 
 // NewDisk returns an empty disk.

@@ -1,9 +1,6 @@
 package sim
 
-import (
-	"lignum/core/env"
-	"lignum/core/invariant"
-)
+import "lignum/core/env"
 
 // OpKind is one of the calls of env.Disk and env.File.
 type OpKind uint8
@@ -52,7 +49,7 @@ func (d *Disk) begin(op Op) error {
 	if d.schedule != nil && !d.down {
 		d.schedule(op)
 	}
-	switch {
+	switch d.lie = 0; {
 	case d.down || (op.file != nil && op.file.life != d.life):
 		return failed(op.Kind, op.Path, ErrDown)
 	case d.crashAt != 0 && d.calls >= d.crashAt:
@@ -78,10 +75,18 @@ func (d *Disk) fault(op Op) (err error) {
 	if err == nil {
 		err = d.chance(op.Kind)
 	}
-	if err == nil {
+	if err == nil && op.Kind == OpWrite {
+		err = d.lieByChance()
+	}
+	switch err {
+	case nil:
+		return nil
+	case ErrPhantom, ErrMisdirected:
+		d.lie = lieOf(err)
 		return nil
 	}
 	d.faults[op.Kind]++
+	d.strike(failureOf(op.Kind, err))
 	switch op.Kind {
 	case OpWrite:
 		d.cutOff(op)
@@ -118,7 +123,7 @@ func (d *Disk) cutOff(op Op) {
 // Calls is how many calls were made so far.
 func (d *Disk) Calls() uint64 { return d.calls }
 
-// Faults is how many calls of a kind were made to fail.
+// Faults is how many calls of a kind were made to fail. Happened counts more finely, and what did not show as a failure.
 func (d *Disk) Faults(k OpKind) uint64 { return d.faults[k] }
 
 // CrashAt lets the machine die in the n-th call from now, counted from 1; 0 takes it back. The call does not
@@ -147,55 +152,6 @@ func (d *Disk) Attempt(f func()) (finished bool) {
 }
 
 // Inject puts a hook in front of every call; nil takes it away. If it returns an error the call fails with it: a write
-// may then have been done in part, and a sync has dropped dirty pages and marked them clean.
+// may then have been done in part, and a sync has dropped dirty pages and marked them clean. ErrPhantom and ErrMisdirected
+// are no failures but orders: a write that gets one of them succeeds, and so does the next sync, but it is not what the medium has.
 func (d *Disk) Inject(hook func(Op) error) { d.inject = hook }
-
-// inodeOf finds a file for the helpers below; a wrong path is a mistake of the test.
-func (d *Disk) inodeOf(path string) *inode {
-	i, err := d.find(path)
-	if err != nil || i.dir != nil {
-		invariant.Violated("sim: no file %s: %v", path, err)
-	}
-	return i
-}
-
-// Rot inverts the bits of mask in the byte at off, on the medium and in the cache.
-func (d *Disk) Rot(path string, off int64, mask byte) {
-	i := d.inodeOf(path)
-	index, at := off/pageSize, off%pageSize
-	if off < 0 || off >= i.size || index >= int64(len(i.pages)) {
-		return
-	}
-	for _, p := range []*[pageSize]byte{i.pages[index].now, i.pages[index].was} {
-		if p != nil {
-			p[at] ^= mask
-		}
-	}
-}
-
-// BadSector makes the sector that holds off unreadable until it is written again.
-func (d *Disk) BadSector(path string, off int64) {
-	i := d.inodeOf(path)
-	i.bad = append(i.bad, off/d.unit())
-}
-
-// readable is how much of [off, off+n) can be read.
-func (d *Disk) readable(i *inode, off, n int64) int64 {
-	for _, sector := range i.bad {
-		if lo := sector * d.unit(); lo < off+n && off < lo+d.unit() {
-			n = max(0, lo-off)
-		}
-	}
-	return n
-}
-
-// heal makes bad sectors good that are overwritten.
-func (d *Disk) heal(i *inode, off, n int64) {
-	kept := i.bad[:0]
-	for _, sector := range i.bad {
-		if lo := sector * d.unit(); lo >= off+n || off >= lo+d.unit() {
-			kept = append(kept, sector)
-		}
-	}
-	i.bad = kept
-}

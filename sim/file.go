@@ -28,10 +28,26 @@ func (f *file) begin(op Op) error {
 
 // ReadAt reads len(p) bytes.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.begin(Op{Kind: OpRead, Path: f.path, Off: off, Len: int64(len(p))}); err != nil {
+	op := Op{Kind: OpRead, Path: f.path, Off: off, Len: int64(len(p))}
+	if err := f.begin(op); err != nil {
 		return 0, err
 	}
-	n, err := f.read(p, off)
+	first := 0
+	if cut := f.disk.shorten(FaultShortRead, f.disk.options.Rates.ShortRead, op.Len); cut > 0 {
+		n, err := f.read(p[:cut], off)
+		if err != nil {
+			return f.readError(n, err)
+		}
+		first, op.Off, op.Len = n, off+cut, op.Len-cut
+		if err := f.begin(op); err != nil {
+			return first, err
+		}
+	}
+	n, err := f.read(p[first:], off+int64(first))
+	return f.readError(first+n, err)
+}
+
+func (f *file) readError(n int, err error) (int, error) {
 	if err != nil && err != io.EOF {
 		err = failed(OpRead, f.path, err)
 	}
@@ -48,6 +64,7 @@ func (f *file) read(p []byte, off int64) (int, error) {
 	n := max(0, min(int64(len(p)), f.ino.size-off))
 	if good := f.disk.readable(f.ino, off, n); good < n {
 		f.ino.read(p[:good], off)
+		f.disk.strike(FaultUnreadable)
 		return int(good), ErrIO
 	}
 	f.ino.read(p[:n], off)
@@ -63,17 +80,47 @@ func (f *file) WriteAt(off int64, p ...[]byte) error {
 	for _, b := range p {
 		total += int64(len(b))
 	}
-	if err := f.begin(Op{Kind: OpWrite, Path: f.path, Off: off, Len: total, data: p}); err != nil {
+	op := Op{Kind: OpWrite, Path: f.path, Off: off, Len: total, data: p}
+	if err := f.begin(op); err != nil {
 		return err
 	}
-	err := f.canWrite(off, total)
-	if err == nil {
-		_, err = f.write(off, total, p)
+	if cut := f.disk.shorten(FaultShortWrite, f.disk.options.Rates.ShortWrite, total); cut > 0 {
+		first := op
+		if op.Off, op.Len, op.data = off+cut, total-cut, behind(p, cut); f.canWrite(off, total) == nil {
+			if _, err := f.put(first, cut); err != nil {
+				return failed(OpWrite, f.path, err)
+			}
+		}
+		if err := f.begin(op); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if err := f.canWrite(op.Off, op.Len); err != nil {
+		return failed(OpWrite, f.path, err)
+	}
+	if _, err := f.put(op, op.Len); err != nil {
 		return failed(OpWrite, f.path, err)
 	}
 	return nil
+}
+
+// put does the first n bytes of a write, and lies about it if it has to.
+func (f *file) put(op Op, n int64) (done int64, err error) {
+	done, err = f.write(op.Off, n, op.data)
+	f.disk.betray(f.ino, op.Off, done)
+	return done, err
+}
+
+// behind is what the slices hold behind their first n bytes.
+func behind(p [][]byte, n int64) [][]byte {
+	for len(p) > 0 && n >= int64(len(p[0])) {
+		n -= int64(len(p[0]))
+		p = p[1:]
+	}
+	if n == 0 {
+		return p
+	}
+	return append([][]byte{p[0][n:]}, p[1:]...)
 }
 
 func (f *file) canWrite(off, n int64) error {
@@ -126,6 +173,7 @@ func (f *file) Sync() error {
 		return err
 	}
 	f.disk.flush(f.ino)
+	f.disk.age(f.ino)
 	return nil
 }
 

@@ -42,14 +42,14 @@ type Host struct {
 	options HostOptions
 	disk    *Disk
 
-	node        env.Node // nil while no process runs
-	life        uint64
-	memory      *Memory
-	rand        Stream // the node's
-	loopRand    Stream
-	jobRand     Stream
-	clockOffset env.Instant
-	wallOffset  env.Millis
+	node     env.Node // nil while no process runs
+	life     uint64
+	memory   *Memory
+	rand     Stream // the node's
+	loopRand Stream
+	jobRand  Stream
+	steady   rated // the monotonic clock
+	wall     rated // the time of day, in nanoseconds
 
 	inbox, spare []input
 	scheduled    bool // a drain is in the queue
@@ -99,7 +99,7 @@ func (w *World) AddHost(o HostOptions) *Host {
 	h := &Host{
 		world: w, number: number, options: o, disk: NewDisk(o.Disk), lanes: map[env.Lane]*hostLane{},
 		loopRand: w.Stream(DomainLoop, uint64(number)), jobRand: w.Stream(DomainJobs, uint64(number)),
-		memory: NewMemory(),
+		memory: NewMemory(), wall: rated{base: int64(o.Wall) * int64(time.Millisecond)},
 	}
 	h.disk.schedule = h.inCall
 	h.disk.observe = func(op Op, err error) { w.traceOp(op, err) }
@@ -147,7 +147,7 @@ func (h *Host) Start() {
 	actor := uint64(h.number)<<32 | h.life
 	h.memory = NewMemory()
 	h.rand = w.Stream(DomainNode, actor)
-	h.clockOffset = env.Instant(Draw(w.options.Seed, DomainClock, actor, 0)%(1<<42)) - w.now
+	h.steady = rated{since: w.now, base: int64(Draw(w.options.Seed, DomainClock, actor, 0) % (1 << 42)), drift: h.steady.drift}
 	h.scheduled, h.woken, h.timerAt, h.spins = false, false, 0, 0
 	w.guard(h, func() {
 		h.node = h.options.Boot(Ports{
@@ -191,9 +191,6 @@ func (h *Host) PowerAt(n uint64) { h.crashIn, h.crashWith = n, h.Power }
 
 // Pause stops the process for some time: then it goes on with all its timers overdue.
 func (h *Host) Pause(d time.Duration) { h.pausedUntil = max(h.pausedUntil, h.world.now.Add(d)) }
-
-// JumpWall moves the host's time of day, either way.
-func (h *Host) JumpWall(by env.Millis) { h.wallOffset += by }
 
 // crash drops the node. Peers notice within the given time.
 func (h *Host) crash(noticed time.Duration) {
@@ -299,7 +296,7 @@ func (h *Host) rearm() {
 		h.timerAt = 0
 		return
 	}
-	at := deadline - h.clockOffset
+	at := h.steady.reaches(int64(deadline))
 	if at <= h.world.now {
 		h.drainSoon()
 		return
@@ -332,17 +329,6 @@ func (h *Host) postpone(e Event) bool {
 		return true
 	}
 	return false
-}
-
-// hostClock is a host's env.Clock.
-type hostClock Host
-
-// Now is the time since some instant that differs from life to life.
-func (c *hostClock) Now() env.Instant { return c.world.now + c.clockOffset }
-
-// Wall is the host's time of day.
-func (c *hostClock) Wall() env.Millis {
-	return c.options.Wall + c.wallOffset + env.Millis(c.world.now/env.Instant(time.Millisecond))
 }
 
 // hostWaker is a host's env.Waker.

@@ -39,6 +39,8 @@ type page struct {
 	cut      uint8 // units zeroed by a truncation since the last sync
 	phantom  uint8 // units that differ from the medium although the kernel holds them clean: a sync failed
 	listed   bool  // in inode.dirty
+	doomed   uint8 // units written that will not reach the medium, though nobody will say so
+	astray   uint8 // those of them that will reach it in another place
 }
 
 func (p *page) pending() uint8 { return p.wrote | p.cut | p.phantom }
@@ -128,6 +130,8 @@ func (d *Disk) soil(i *inode, index, lo, hi int64) {
 	p.wrote |= units
 	p.cut &^= units
 	p.phantom &^= units
+	p.doomed &^= units
+	p.astray &^= units
 	if p.now == nil {
 		p.now = d.newPage()
 		*p.now = [pageSize]byte{}
@@ -238,10 +242,13 @@ func (d *Disk) cutPage(i *inode, index, lo int64) {
 // flush makes the file's content and length durable.
 func (d *Disk) flush(i *inode) {
 	for _, index := range i.dirty {
+		if i.pages[index].doomed&i.pages[index].wrote != 0 {
+			d.misplace(i, int64(index))
+		}
 		p := &i.pages[index]
 		p.listed = false
 		if p.phantom != 0 {
-			d.settle(p, p.wrote|p.cut)
+			d.settle(p, (p.wrote|p.cut)&^p.phantom)
 		} else {
 			d.freePage(p.was)
 			p.was = nil
@@ -262,7 +269,7 @@ func (d *Disk) lose(i *inode) {
 		draw := d.cacheRand.Uint64()
 		lost := p.wrote & uint8(draw|draw>>8) // three of four
 		d.settle(p, p.wrote&^lost)
-		p.wrote = 0
+		p.wrote, p.doomed, p.astray = 0, 0, 0
 		if d.cacheRand.Below(2) == 0 {
 			p.phantom |= lost
 		} else if lost != 0 {

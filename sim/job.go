@@ -30,6 +30,9 @@ func (o JobOptions) withDefaults() JobOptions {
 	return o
 }
 
+// slowest bounds what a slow call takes.
+const slowest = 8 * time.Second
+
 // ioTimes bound what a call takes when nothing is wrong.
 var ioTimes = [...][2]time.Duration{
 	OpOpen:     {5 * time.Microsecond, 100 * time.Microsecond},
@@ -67,6 +70,7 @@ type worker struct {
 	leaving  bool // abandoned: the coroutine unwinds
 	op       Op   // the call that it stands in
 	delay    time.Duration
+	stuck    bool // the call does not return by itself
 	failure  any
 	stack    string
 }
@@ -88,7 +92,7 @@ func (w *World) takeWorker() *worker {
 func (k *worker) rest() {
 	k.turn++
 	k.host, k.run, k.done, k.begun, k.finished = nil, nil, nil, false, false
-	k.op, k.failure, k.stack = Op{}, nil, ""
+	k.op, k.stuck, k.failure, k.stack = Op{}, false, nil, ""
 	k.world.resting = append(k.world.resting, k)
 }
 
@@ -110,7 +114,9 @@ func (k *worker) event(turn uint64) {
 	k.resume()
 	w.current = nil
 	if !k.finished {
-		k.wakeAfter(k.delay)
+		if !k.stuck {
+			k.wakeAfter(k.delay)
+		}
 		return
 	}
 	h, done, failure, stack := k.host, k.done, k.failure, k.stack
@@ -166,6 +172,14 @@ func (h *Host) inCall(op Op) {
 	}
 	k.op = op
 	k.delay = h.callTime(op)
+	switch r := &h.disk.options.Rates; {
+	case h.disk.hits(r.Stuck):
+		k.stuck = true
+		h.disk.strike(FaultStuck)
+	case h.disk.hits(r.Slow):
+		k.delay += h.disk.faultRand.Between(time.Second, slowest)
+		h.disk.strike(FaultSlow)
+	}
 	if h.crashIn > 0 {
 		if h.crashIn--; h.crashIn == 0 {
 			k.delay = max(k.delay, 1)
@@ -176,6 +190,26 @@ func (h *Host) inCall(op Op) {
 		panic(abandoned{})
 	}
 	k.op = Op{}
+}
+
+// Stuck is how many calls of the host stand still and will not return.
+func (h *Host) Stuck() (n int) {
+	for _, k := range h.active {
+		if k.stuck {
+			n++
+		}
+	}
+	return n
+}
+
+// Unstick lets the calls that stand still go on, as a device does that comes back.
+func (h *Host) Unstick() {
+	for _, k := range h.active {
+		if k.stuck {
+			k.stuck = false
+			k.wakeAfter(k.delay)
+		}
+	}
 }
 
 func (h *Host) callTime(op Op) time.Duration {
@@ -191,6 +225,7 @@ func (h *Host) callTime(op Op) time.Duration {
 	d = d * time.Duration(o.Speed) / 100
 	if o.StuckRate > 0 && h.jobRand.Chance(o.StuckRate) {
 		d += h.jobRand.Between(0, o.Stuck)
+		h.disk.strike(FaultSlow)
 	}
 	return max(d, 1)
 }

@@ -17,6 +17,13 @@ type NetworkOptions struct {
 	BreakRate int64
 	// Unnoticed is the longest that a peer takes to learn that a machine without power is gone; the default is 30 s.
 	Unnoticed time.Duration
+	// Bandwidth is what one direction of a connection carries, in bytes per second; 0 means any amount.
+	Bandwidth int64
+	// ConnectTimeout is how long a client waits for a connection over a link that is cut; the default is 10 s.
+	ConnectTimeout time.Duration
+	// GiveUp is how long an end waits for its bytes to be taken over a link that is cut before it ends the connection by
+	// itself; the default is 60 s.
+	GiveUp time.Duration
 }
 
 func (o NetworkOptions) withDefaults() NetworkOptions {
@@ -25,6 +32,12 @@ func (o NetworkOptions) withDefaults() NetworkOptions {
 	}
 	if o.Unnoticed == 0 {
 		o.Unnoticed = 30 * time.Second
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = 10 * time.Second
+	}
+	if o.GiveUp == 0 {
+		o.GiveUp = time.Minute
 	}
 	return o
 }
@@ -72,73 +85,4 @@ func (n *hostNetwork) Resume(id env.ConnID) {
 		invariant.Violated("connection %d resumed more often than it had requests", id)
 	}
 	c.world.push(c.world.now+1, Event{Kind: EventUp, Host: n.number, A: uint64(id)})
-}
-
-// byteQueue holds bytes that are on their way.
-type byteQueue struct {
-	b    []byte
-	head int
-}
-
-func (q *byteQueue) bytes() []byte { return q.b[q.head:] }
-
-func (q *byteQueue) push(p []byte) {
-	if q.head > 4096 && q.head*2 > len(q.b) {
-		q.b = q.b[:copy(q.b, q.b[q.head:])]
-		q.head = 0
-	}
-	q.b = append(q.b, p...)
-}
-
-func (q *byteQueue) drop(n int) {
-	if q.head += n; q.head == len(q.b) {
-		q.b, q.head = q.b[:0], 0
-	}
-}
-
-// stream is one direction of a connection.
-type stream struct {
-	transit byteQueue
-	arrived byteQueue   // and not yet a whole frame
-	last    env.Instant // when the last segment arrives: order is kept
-}
-
-// send puts p on its way, in one part or two.
-func (c *Conn) send(s *stream, kind EventKind, p []byte) {
-	o := &c.world.options.Network
-	if c.rand.Chance(o.BreakRate) {
-		cut := int(c.rand.Below(int64(len(p) + 1)))
-		s.transit.push(p[:cut])
-		c.segment(s, kind, cut)
-		c.Break()
-		return
-	}
-	s.transit.push(p)
-	first := len(p)
-	if c.rand.Chance(o.SplitRate) && len(p) > 1 {
-		first = 1 + int(c.rand.Below(int64(len(p)-1)))
-		c.segment(s, kind, first)
-		first = len(p) - first
-	}
-	c.segment(s, kind, first)
-}
-
-func (c *Conn) segment(s *stream, kind EventKind, n int) {
-	s.last = max(s.last, c.world.now.Add(c.latency()))
-	c.world.push(s.last, Event{Kind: kind, Host: c.host.number, A: uint64(c.id), B: uint64(n)})
-}
-
-func (c *Conn) latency() time.Duration {
-	o := &c.world.options.Network
-	d := c.rand.Between(o.Latency[0], o.Latency[1])
-	if c.rand.Below(256) == 0 {
-		d *= 20
-	}
-	return d
-}
-
-// Clog holds back everything that is sent from now on, both ways, for some time.
-func (c *Conn) Clog(d time.Duration) {
-	until := c.world.now.Add(d)
-	c.up.last, c.down.last = max(c.up.last, until), max(c.down.last, until)
 }

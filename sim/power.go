@@ -45,8 +45,27 @@ func (d *Disk) Power() {
 
 // PowerBy cuts the power and lets c choose what is kept.
 func (d *Disk) PowerBy(c Chooser) {
-	d.resolveDir(d.root, c)
+	d.resolveDir(d.root, witness{d, c})
 	d.Kill()
+}
+
+// witness counts what a power cut takes.
+type witness struct {
+	disk *Disk
+	Chooser
+}
+
+func (w witness) Choose(d Decision, n int64) int64 {
+	choice := w.Chooser.Choose(d, n)
+	switch {
+	case d == DecideSector && choice == 2:
+		w.disk.strike(FaultTornSector)
+	case d == DecideTear || choice != 0:
+	default:
+		w.disk.strike([...]FaultKind{DecideName: FaultLostName, DecideCut: FaultLostCut, DecideGrowth: FaultLostGrowth,
+			DecideSector: FaultLostSector}[d])
+	}
+	return choice
 }
 
 // Wipe empties the disk.
@@ -175,7 +194,7 @@ func (d *Disk) resolvePage(p *page, cut int64, c Chooser) {
 		one := units & -units
 		lo := int64(bits.TrailingZeros8(units)) * d.unit()
 		outcome := int64(0)
-		if p.wrote&one != 0 {
+		if p.wrote&^p.doomed&one != 0 {
 			outcome = c.Choose(DecideSector, 3)
 		}
 		switch outcome {
@@ -191,7 +210,7 @@ func (d *Disk) resolvePage(p *page, cut int64, c Chooser) {
 		}
 	}
 	d.freePage(p.was)
-	p.was, p.wrote, p.cut, p.phantom = nil, 0, 0, 0
+	p.was, p.wrote, p.cut, p.phantom, p.doomed, p.astray = nil, 0, 0, 0, 0, 0
 }
 
 // recount finds out what is used and which links there are, after a crash.

@@ -28,6 +28,9 @@ type World struct {
 	hosts    []*Host
 	conns    map[env.ConnID]*Conn
 	lastConn env.ConnID
+	links    map[way]Link // that are not as everywhere
+	sites    uint32
+	network  [networkFaults]uint64
 	calls    []func()
 	freeCall []uint64
 	current  *worker   // the job that runs
@@ -56,7 +59,7 @@ func (f Finding) String() string {
 func NewWorld(o Options) *World {
 	o.Network = o.Network.withDefaults()
 	o.Jobs = o.Jobs.withDefaults()
-	return &World{options: o, conns: map[env.ConnID]*Conn{}}
+	return &World{options: o, conns: map[env.ConnID]*Conn{}, links: map[way]Link{}}
 }
 
 // Seed is the number that the whole story comes from.
@@ -161,6 +164,20 @@ func (w *World) happen(e Event) {
 		w.workers[e.A].event(e.B)
 	default:
 		w.connEvent(e)
+	}
+}
+
+// Power cuts the power of several hosts at one instant.
+func (w *World) Power(hosts ...*Host) {
+	for _, h := range hosts {
+		h.Power()
+	}
+}
+
+// Kill ends the processes of several hosts at one instant.
+func (w *World) Kill(hosts ...*Host) {
+	for _, h := range hosts {
+		h.Kill()
 	}
 }
 

@@ -25,7 +25,7 @@ func BenchmarkEcho(b *testing.B) {
 }
 
 func benchEcho(b *testing.B, conns, size, depth int) {
-	h := start(b, Options{Memory: NewPool(PoolOptions{Retain: 64 << 20})})
+	h := start(b, Options{Memory: NewPool(PoolOptions{Footprint: 64 << 20})})
 	request := framed(make([]byte, size))
 	request[4] = doShort
 	clients := make([]*client, conns)
@@ -83,7 +83,7 @@ func BenchmarkSendfile(b *testing.B) {
 
 func benchSendfile(b *testing.B, conns int, raw bool) {
 	const size = 1 << 20
-	h := start(b, Options{Memory: NewPool(PoolOptions{Retain: 64 << 20})})
+	h := start(b, Options{Memory: NewPool(PoolOptions{Footprint: 64 << 20})})
 	h.node.file = tempFile(b, 64<<20)
 	addr := h.addr
 	if raw {

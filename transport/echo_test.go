@@ -198,7 +198,7 @@ func start(t testing.TB, o Options) *host {
 	h := &host{t: t, log: &lines{}}
 	h.loop = NewLoop(NewClock())
 	if o.Memory == nil {
-		o.Memory = NewPool(PoolOptions{Retain: 64 << 20, Poison: true})
+		o.Memory = NewPool(PoolOptions{Footprint: 64 << 20, Poison: true})
 	}
 	h.pool = o.Memory
 	if o.Listeners == nil {

@@ -86,7 +86,7 @@ func TestLoopFromManySides(t *testing.T) {
 }
 
 func TestPool(t *testing.T) {
-	p := NewPool(PoolOptions{Retain: 1 << 20, Poison: true})
+	p := NewPool(PoolOptions{Footprint: 1 << 20, Poison: true})
 	for _, n := range []int{0, 1, 255, 256, 257, 4096, 1 << 14, 1 << 20, 1<<20 + 1, 2 << 20, 5<<20 + 1, 1<<24 - 1, 1 << 24, 1<<24 + 1} {
 		b := p.Get(n)
 		if len(b.Bytes()) != n || cap(b.Bytes()) != n {
@@ -121,7 +121,7 @@ func TestPool(t *testing.T) {
 }
 
 func TestPoolReuses(t *testing.T) {
-	p := NewPool(PoolOptions{Retain: 8 << 20})
+	p := NewPool(PoolOptions{Footprint: 8 << 20})
 	for _, c := range []struct{ first, then int }{{1000, 1024}, {1 << 20, 1<<19 + 1}, {5 << 20, 3<<20 - 7}} {
 		p.Get(c.first).Release()
 		if n := testing.AllocsPerRun(100, func() { p.Get(c.then).Release() }); n != 0 {
@@ -130,20 +130,25 @@ func TestPoolReuses(t *testing.T) {
 	}
 }
 
-// TestPoolKeepsRoom: large buffers do not displace all others.
-func TestPoolKeepsRoom(t *testing.T) {
-	p := NewPool(PoolOptions{Retain: 8 << 20})
-	large, small := []env.Buffer{p.Get(4 << 20), p.Get(4 << 20)}, p.Get(1<<20)
-	for _, b := range append(large, small) {
-		b.Release()
+func TestPoolTrim(t *testing.T) {
+	p := NewPool(PoolOptions{})
+	a, b := p.Get(1<<20), p.Get(1<<20)
+	a.Release()
+	b.Release()
+	p.Trim() // the first look: they have just come back
+	p.Get(1 << 20).Release()
+	p.Trim()
+	if got := p.Retained(); got != 1<<20 {
+		t.Errorf("%d bytes are kept of which one half was asked for", got)
 	}
-	if got := p.Retained(); got != 5<<20 {
-		t.Errorf("%d bytes are kept", got)
+	p.Trim()
+	if got := p.Retained(); got != 0 {
+		t.Errorf("%d bytes are kept that nobody asked for", got)
 	}
 }
 
 func TestPoolFromManySides(t *testing.T) {
-	p := NewPool(PoolOptions{Retain: 1 << 18, Poison: true})
+	p := NewPool(PoolOptions{Footprint: 1 << 18, Poison: true})
 	var all sync.WaitGroup
 	for k := range 8 {
 		all.Go(func() {

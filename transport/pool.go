@@ -3,22 +3,25 @@ package transport
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"lignum/core/env"
 )
 
-// Classes are powers of two up to 1 MiB, and from there on multiples of that.
+// Classes are powers of two up to 1 MiB, and one for all that is larger, up to 16 MiB: of memory from the system only what has been
+// written to is really there, so that one size can serve them all.
 const (
-	leastPower  = 8  // 256 bytes
-	topPower    = 20 // 1 MiB
-	classes     = topPower - leastPower + maxStep
-	maxStep     = 16              // MiB; larger buffers are made and dropped
+	leastPower  = 8               // 256 bytes
+	topPower    = 20              // 1 MiB
 	leastMapped = 14 - leastPower // class of 16 KiB; buffers from here on are outside the Go heap
+	largeClass  = topPower - leastPower + 1
+	largeBytes  = 16 << 20
+	noClass     = largeClass + 1 // larger still: made and dropped
 )
 
-const defaultRetain = 24 << 20
+const defaultFootprint = 64 << 20
 
 // poison is what released memory is filled with if the pool was asked to.
 const poison = 0xdb
@@ -27,33 +30,34 @@ const poison = 0xdb
 // memory of their own from the system: a reference that is never dropped leaks, and one that is used after its release crashes. Of a large
 // buffer that is new only what has been written to takes up memory. Its methods may be called on any goroutine.
 type Pool struct {
-	classes  [classes]class
+	classes  [noClass]class
 	retained atomic.Int64 // bytes in all classes
-	large    atomic.Int64 // bytes in the classes above 1 MiB
 	inUse    atomic.Int64 // bytes handed out and not released
-	bound    int64
+	bound    int64        // for retained and inUse together
 	poisoned bool
 }
 
 type class struct {
 	mu   sync.Mutex
 	free []*buffer
+	low  int // least length of free since the last Trim
 }
 
 // PoolOptions are the settings of a Pool.
 type PoolOptions struct {
-	// Retain bounds the bytes that are kept for reuse; default 24 MiB, below zero nothing is kept.
-	Retain int64
+	// Footprint is how many bytes, handed out and kept for reuse together, there may be for a released buffer to be kept; default 64 MiB,
+	// below zero nothing is kept.
+	Footprint int64
 	// Poison overwrites released memory and checks that nobody wrote to it since. For tests.
 	Poison bool
 }
 
 // NewPool returns an empty pool.
 func NewPool(o PoolOptions) *Pool {
-	if o.Retain == 0 {
-		o.Retain = defaultRetain
+	if o.Footprint == 0 {
+		o.Footprint = defaultFootprint
 	}
-	return &Pool{bound: o.Retain, poisoned: o.Poison}
+	return &Pool{bound: o.Footprint, poisoned: o.Poison}
 }
 
 // Get returns a buffer of exactly n bytes with one reference. Its content is arbitrary.
@@ -61,46 +65,34 @@ func (p *Pool) Get(n int) env.Buffer { return p.get(n) }
 
 func (p *Pool) get(n int) *buffer {
 	k := classOf(n)
-	b := p.kept(k)
+	var b *buffer
+	if k != noClass {
+		b = p.classes[k].pop()
+	}
 	if b == nil {
 		b = p.fresh(n, k)
 	} else {
-		p.count(b, -int64(len(b.mem)))
+		p.retained.Add(-b.resident)
 		if p.poisoned {
 			b.mustBePoisoned()
 		}
 	}
-	p.inUse.Add(int64(len(b.mem)))
+	b.resident = max(b.resident, int64(n))
+	p.inUse.Add(b.resident)
 	b.n = n
 	b.refs.Store(1)
 	return b
 }
 
-// kept takes a buffer out of the class, nil if there is none. A large one may also be larger: they are few, and their sizes many.
-func (p *Pool) kept(class int) *buffer {
-	if class >= classes {
-		return nil
-	}
-	b := p.classes[class].pop()
-	if class > topClass && p.large.Load() > 0 {
-		for k := class + 1; b == nil && k < classes; k++ {
-			b = p.classes[k].pop()
-		}
-	}
-	return b
-}
-
-// count adds to the number of bytes that are kept and returns it.
-func (p *Pool) count(b *buffer, bytes int64) (all, large int64) {
-	if b.class > topClass {
-		large = p.large.Add(bytes)
-	}
-	return p.retained.Add(bytes), large
-}
-
 func (p *Pool) fresh(n, class int) *buffer {
 	b := &buffer{pool: p, class: class}
-	n = sizeOf(class, n)
+	switch {
+	case class < largeClass:
+		n = 1 << (class + leastPower)
+		b.resident = int64(n)
+	case class == largeClass:
+		n = largeBytes
+	}
 	if class >= leastMapped {
 		b.mem = mapMemory(n)
 		b.mapped = b.mem != nil
@@ -119,19 +111,17 @@ func (p *Pool) InUse() int64 { return p.inUse.Load() }
 
 func (p *Pool) put(b *buffer) {
 	if p.poisoned {
-		for i := range b.mem {
+		for i := range b.mem[:b.resident] {
 			b.mem[i] = poison
 		}
 	}
-	size := int64(len(b.mem))
-	p.inUse.Add(-size)
-	if b.class >= classes {
+	others := p.inUse.Add(-b.resident)
+	if b.class == noClass {
 		b.drop()
 		return
 	}
-	// Large buffers leave a part of the bound to the many others.
-	if all, large := p.count(b, size); all > p.bound || large > p.bound/4*3 {
-		p.count(b, -size)
+	if p.retained.Add(b.resident)+others > p.bound {
+		p.retained.Add(-b.resident)
 		b.drop()
 		return
 	}
@@ -148,7 +138,27 @@ func (c *class) pop() *buffer {
 	b := c.free[last]
 	c.free[last] = nil
 	c.free = c.free[:last]
+	c.low = min(c.low, last)
 	return b
+}
+
+// Trim gives back the buffers that nobody has asked for since it was called last.
+func (p *Pool) Trim() {
+	for k := range p.classes {
+		for _, b := range p.classes[k].surplus() {
+			p.retained.Add(-b.resident)
+			b.drop()
+		}
+	}
+}
+
+func (c *class) surplus() []*buffer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	idle := slices.Clone(c.free[:c.low])
+	c.free = slices.Delete(c.free, 0, c.low)
+	c.low = len(c.free)
+	return idle
 }
 
 func (c *class) push(b *buffer) {
@@ -157,9 +167,6 @@ func (c *class) push(b *buffer) {
 	c.mu.Unlock()
 }
 
-// topClass is the class of 1 MiB.
-const topClass = topPower - leastPower
-
 // classOf returns the smallest class that holds n bytes.
 func classOf(n int) int {
 	switch {
@@ -167,29 +174,21 @@ func classOf(n int) int {
 		return 0
 	case n <= 1<<topPower:
 		return bits.Len(uint(n-1)) - leastPower
+	case n <= largeBytes:
+		return largeClass
 	}
-	return topClass - 1 + (n+1<<topPower-1)>>topPower
-}
-
-// sizeOf returns the size of the buffers of a class; n if it is above all classes.
-func sizeOf(class, n int) int {
-	switch {
-	case class <= topClass:
-		return 1 << (class + leastPower)
-	case class < classes:
-		return (class - topClass + 1) << topPower
-	}
-	return n
+	return noClass
 }
 
 // buffer is an env.Buffer.
 type buffer struct {
-	pool   *Pool
-	mem    []byte // the whole of the class
-	mapped bool   // mem is not on the heap
-	n      int    // bytes that were asked for
-	class  int
-	refs   atomic.Int32
+	pool     *Pool
+	mem      []byte // the whole of the class
+	mapped   bool   // mem is not on the heap
+	resident int64  // bytes of mem that may have been written to
+	n        int    // bytes that were asked for
+	class    int
+	refs     atomic.Int32
 
 	// What a request's frame takes of the budget, given back with the memory.
 	budget  *budget
@@ -233,7 +232,7 @@ func (b *buffer) drop() {
 }
 
 func (b *buffer) mustBePoisoned() {
-	for i, v := range b.mem {
+	for i, v := range b.mem[:b.resident] {
 		if v != poison {
 			panic(fmt.Sprintf("transport: byte %d of a released buffer was written to", i))
 		}

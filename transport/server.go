@@ -226,7 +226,7 @@ func hostOf(a net.Addr) string {
 	return a.String()
 }
 
-// janitor looks after connections that do nothing for too long. It keeps the clock that activity is stamped with,
+// janitor looks after connections that do nothing for too long, and memory that nobody needs. It keeps the clock that activity is stamped with,
 // so that a read or a write need not ask the time.
 func (s *Server) janitor() {
 	every := s.o.StallTimeout / 4
@@ -236,6 +236,7 @@ func (s *Server) janitor() {
 	every = min(max(every, 5*time.Millisecond), time.Second)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	trimmed := time.Duration(0)
 	for {
 		select {
 		case <-tick.C:
@@ -247,8 +248,15 @@ func (s *Server) janitor() {
 		for _, c := range s.connections() {
 			c.check(now)
 		}
+		if now-trimmed >= trimInterval {
+			s.o.Memory.Trim()
+			trimmed = now
+		}
 	}
 }
+
+// trimInterval is how long memory that nobody asks for is kept.
+const trimInterval = 10 * time.Second
 
 var (
 	errClosing = errors.New("the broker shuts down")

@@ -25,8 +25,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// poolBytes is how much released buffer memory is kept for reuse.
-const poolBytes = 24 << 20
+// poolBytes is up to how much buffer memory, in use or not, what is released is kept for reuse: the newest records, requests and answers of
+// a busy broker fit in.
+const poolBytes = 80 << 20
 
 const (
 	defaultDataDir = "lignum-data"
@@ -134,7 +135,7 @@ func serve(c *config.Broker, log *slog.Logger) error {
 	clock := transport.NewClock()
 	loop := transport.NewLoop(clock)
 	jobs := disk.NewJobs(jobWorkers(c), func(done func()) { loop.Post(done) })
-	pool := transport.NewPool(transport.PoolOptions{Retain: poolBytes})
+	pool := transport.NewPool(transport.PoolOptions{Footprint: poolBytes})
 	server, err := transport.Listen(loop, transportOptions(c, pool, log))
 	if err != nil {
 		return err

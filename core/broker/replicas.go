@@ -107,7 +107,12 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 	if log := b.store.Log(p.ID); log != nil {
 		log.Configure(c)
 		b.outgrow(p.ID, log)
-		p.Opened(log, nil)
+		// What readers were told of in the life before must not go back: it is served when it is durable again.
+		b.opening.count++
+		log.WhenDurable(func() {
+			p.Opened(log, nil)
+			b.opened()
+		})
 		return
 	}
 	for _, bad := range b.store.Offline() {

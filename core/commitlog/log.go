@@ -91,6 +91,7 @@ func New(r *Recovery, s Settings, mem env.Memory, rand env.Rand, now env.Instant
 		epochsDirty: r.epochsDirty,
 		receipts:    true,
 	}
+	l.kept.offset = max(l.kept.offset, r.start) // the store has it durably
 	if r.end > r.recovery {
 		l.unflushed = now
 	}
@@ -126,6 +127,12 @@ func (l *Log) Settings() Settings { return l.settings }
 
 // StartOffset is the first offset that can be read.
 func (l *Log) StartOffset() record.Offset { return l.start }
+
+// ReadableStart is the first offset that readers are told of and get: the log start as far as it is durable, so that it does not go back when
+// the power fails (R3). What lies between it and StartOffset is still there.
+func (l *Log) ReadableStart() record.Offset {
+	return max(min(l.start, l.kept.offset), l.segments[0].base)
+}
 
 // DurableStart is the log start as far as it survives a loss of power. It follows StartOffset with each sync, but never runs ahead of
 // what is flushed, for a log that ends below its start is empty.

@@ -54,13 +54,14 @@ type machine struct {
 	*rig
 	rt *rapid.T
 
-	log0  record.Offset // where the log was last emptied
-	model history
-	older []version // what may come back after a crash: histories that a truncation has cut, until it is done on disk
-	epoch record.Epoch
-	reads []*pending
-	cuts  int
-	runs  int
+	log0   record.Offset // where the log was last emptied
+	model  history
+	older  []version // what may come back after a crash: histories that a truncation has cut, until it is done on disk
+	ghosts []version // what may come back as long as not all was synced since a crash
+	epoch  record.Epoch
+	reads  []*pending
+	cuts   int
+	runs   int
 }
 
 type version struct {
@@ -346,7 +347,7 @@ func (m *machine) lookUp(rt *rapid.T) {
 		}
 		m.ok(b.Each(record.Limits{}, func(r record.Record) error {
 			o := b.BaseOffset() + record.Offset(r.OffsetDelta)
-			if o < m.log.StartOffset() || o >= upTo || r.Timestamp < 0 {
+			if o < m.log.ReadableStart() || o >= upTo || r.Timestamp < 0 {
 				return nil
 			}
 			x := commitlog.TimeResult{Found: true, Offset: o, Timestamp: r.Timestamp, Epoch: b.LeaderEpoch()}
@@ -409,7 +410,7 @@ func (m *machine) recovered(floor record.Offset) {
 		m.fatalf("the log ends at %d, but was flushed up to %d", end, floor)
 	}
 	got := m.all()
-	candidates := append([]version{{m.log0, m.model}}, m.older...)
+	candidates := slices.Concat([]version{{m.log0, m.model}}, m.older, m.ghosts)
 	for _, v := range candidates {
 		if v.h.end(v.log0) < end || end < v.log0 {
 			continue
@@ -428,6 +429,7 @@ func (m *machine) recovered(floor record.Offset) {
 			continue
 		}
 		m.model, m.log0, m.older, m.cuts = slices.Clone(h), v.log0, nil, 0
+		m.ghosts = candidates
 		return
 	}
 	m.fatalf("%d batches in [%d, %d) and producers %+v are no prefix of any of %d histories",
@@ -451,6 +453,7 @@ func (m *machine) stopClean(rt *rapid.T) {
 	}
 	start := m.log.StartOffset()
 	m.ok(m.stop())
+	m.ghosts = nil
 	if n, bytes := m.mem.Held(); n != 0 {
 		m.fatalf("%d buffers of %d bytes are still held", n, bytes)
 	}
@@ -492,6 +495,7 @@ func (m *machine) fault(rt *rapid.T) {
 		m.fatalf("a call failed: %v, the error is %v", hit, err)
 	}
 	if !hit {
+		m.ghosts = nil
 		m.older, m.cuts = nil, 0
 		return
 	}

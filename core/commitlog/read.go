@@ -77,8 +77,8 @@ func (r *ReadResult) add(c *chunk, from, to int) {
 // Read finds batches. If they are all in memory the result is complete; otherwise a job is returned, to be run on a reader's
 // lane and given to Finish. An offset outside the log is ErrOutOfRange; at the end, or at UpTo, the result is empty.
 func (l *Log) Read(r ReadRequest) (ReadResult, *ReadJob, error) {
-	if r.From < l.start || r.From > l.end {
-		return ReadResult{}, nil, fmt.Errorf("%w: %d is not in [%d, %d]", ErrOutOfRange, r.From, l.start, l.end)
+	if start := l.ReadableStart(); r.From < start || r.From > l.end {
+		return ReadResult{}, nil, fmt.Errorf("%w: %d is not in [%d, %d]", ErrOutOfRange, r.From, start, l.end)
 	}
 	r.UpTo = min(r.UpTo, l.end)
 	return l.read(r, r.From)

@@ -144,7 +144,7 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 	switch {
 	case j.err != nil && (s == nil || j.generation != l.generation):
 		r.UpTo = min(r.UpTo, l.end)
-		if r.From < l.start || r.From > l.end {
+		if r.From < l.ReadableStart() || r.From > l.end {
 			return ReadResult{}, nil, fmt.Errorf("%w: %d was removed meanwhile", ErrOutOfRange, r.From)
 		}
 		return l.read(r, r.From)
@@ -191,7 +191,7 @@ func (l *Log) keep(v *view, s *segment) {
 
 // mend has the indexes of a segment built anew by the next Writes. The active segment is completed first.
 func (l *Log) mend(s *segment) {
-	if s.mended || s.settle || s.cutting || l.failure != nil || l.closed {
+	if s.mended || s.settle || s.cutting > 0 || l.failure != nil || l.closed {
 		return
 	}
 	if !s.sealed {

@@ -82,7 +82,7 @@ func Create(d env.Disk, dir string, id record.Partition, start record.Offset, wa
 	if err := writeReceipts(d, dir, nil); err != nil {
 		return fail(err)
 	}
-	if err := r.begin(start); err != nil {
+	if err := r.begin(start, newNames); err != nil {
 		return fail(err)
 	}
 	if err := d.SyncDir(dir); err != nil {
@@ -94,6 +94,12 @@ func Create(d env.Disk, dir string, id record.Partition, start record.Offset, wa
 	r.dirDirty, r.end = false, start
 	return r, nil
 }
+
+// What begin does about files with the same names.
+const (
+	newNames = false
+	sameName = true
+)
 
 // parent is the directory that holds a directory.
 func parent(dir string) string {
@@ -346,13 +352,13 @@ func (r *Recovery) restart(at record.Offset) error {
 	r.segments, r.end = nil, at
 	r.producers = r.producers.New()
 	r.epochs.Clear()
-	return r.begin(at)
+	return r.begin(at, newNames)
 }
 
-// begin makes the files of an empty active segment.
-func (r *Recovery) begin(base record.Offset) error {
+// begin makes the files of an empty active segment, perhaps in the place of one that turned out to hold nothing.
+func (r *Recovery) begin(base record.Offset, replace bool) error {
 	s := r.segment(base, base, 0)
-	files, err := openSegment(r.disk, r.dir, base, env.CreateNew)
+	files, err := createSegment(r.disk, r.dir, base, replace)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ type segment struct {
 	created   bool          // a Writes has taken the creation of its files
 	sealed    bool          // complete: nothing is appended any more
 	settle    bool          // a truncation has cut it; the next Writes does so on disk and finds the true sizes
-	cutting   bool          // such a Writes is under way
+	cutting   int           // such Writes that are under way
 	dead      bool          // no longer part of the log
 	dirty     bool          // has written bytes that no sync has been asked for
 	snapDirty bool          // its snapshot was written and not yet synced
@@ -31,7 +31,7 @@ type segment struct {
 }
 
 // settled reports whether the loop knows the size of the file.
-func (s *segment) settled() bool { return !s.settle && !s.cutting }
+func (s *segment) settled() bool { return !s.settle && s.cutting == 0 }
 
 // due reports whether something of the segment waits for a Writes.
 func (s *segment) due() bool {

@@ -146,14 +146,15 @@ func (s *Sync) run() error {
 			return fmt.Errorf("write receipts of %s: %w", s.dir, err)
 		}
 	}
-	if s.doStart {
-		if err := writeStart(s.disk, s.dir, s.start); err != nil {
-			return fmt.Errorf("write log start of %s: %w", s.dir, err)
-		}
-	}
 	if s.doDir {
 		if err := s.disk.SyncDir(s.dir); err != nil {
 			return fmt.Errorf("sync directory %s: %w", s.dir, err)
+		}
+	}
+	// Last: a log that ends below its start is empty.
+	if s.doStart {
+		if err := writeStart(s.disk, s.dir, s.start); err != nil {
+			return fmt.Errorf("write log start of %s: %w", s.dir, err)
 		}
 	}
 	return nil

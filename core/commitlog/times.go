@@ -22,12 +22,12 @@ type timeQuery struct {
 // OffsetForTime finds the first record below upTo, from the log start on, whose timestamp is not below the given one. If it cannot be
 // answered at once a job is returned, to be run on a reader's lane and given to FinishTime.
 func (l *Log) OffsetForTime(at int64, upTo record.Offset) (TimeResult, *TimeJob, error) {
-	return l.nextTime(timeQuery{from: l.start, upTo: min(upTo, l.end), at: at}, 0)
+	return l.nextTime(timeQuery{from: l.ReadableStart(), upTo: min(upTo, l.end), at: at}, 0)
 }
 
 // MaxTimestamp finds the first record below upTo, from the log start on, with the greatest timestamp there is.
 func (l *Log) MaxTimestamp(upTo record.Offset) (TimeResult, *TimeJob, error) {
-	q := timeQuery{from: l.start, upTo: min(upTo, l.end), max: true}
+	q := timeQuery{from: l.ReadableStart(), upTo: min(upTo, l.end), max: true}
 	if l.failure != nil {
 		return TimeResult{}, nil, l.failure
 	}
@@ -101,7 +101,7 @@ func (l *Log) FinishTime(j *TimeJob) (TimeResult, *TimeJob, error) {
 		gone = l.landedView(&p.view, p.badIndex) == nil || gone
 	}
 	q := j.query
-	q.from, q.upTo = max(q.from, l.start), min(q.upTo, l.end)
+	q.from, q.upTo = max(q.from, l.ReadableStart()), min(q.upTo, l.end)
 	switch {
 	case j.err != nil && gone && q.max:
 		return l.MaxTimestamp(q.upTo)

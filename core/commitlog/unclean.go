@@ -220,23 +220,24 @@ func (s *scan) cut(i int, why error) error {
 		}
 	}
 	s.files.logs = s.files.logs[:i]
-	end, snapDirty := s.expect, false
+	end, snapDirty, replace := s.expect, false, newNames
 	if n := len(s.segments); n > 0 {
-		if seg := s.segments[n-1]; seg.base == end {
+		seg := s.segments[n-1]
+		if seg.base == end { // its snapshot stays good
+			snapDirty, replace = seg.snapDirty, sameName
+			s.segments = s.segments[:n-1]
 			if err := seg.files.close(); err != nil {
 				return err
 			}
-			if err := s.files.removeSegment(seg.base); err != nil { // its snapshot stays good
-				return err
+			if err := s.files.remove(fileName(end, txnsSuffix)); err != nil {
+				return fmt.Errorf("remove transaction index of segment %d: %w", end, err)
 			}
-			snapDirty = seg.snapDirty
-			s.segments = s.segments[:n-1]
 		} else if !seg.sealed {
 			seg.sealed = true
 			seg.addTime()
 		}
 	}
-	if err := s.begin(end); err != nil {
+	if err := s.begin(end, replace); err != nil {
 		return err
 	}
 	s.segments[len(s.segments)-1].snapDirty = snapDirty

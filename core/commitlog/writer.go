@@ -232,29 +232,45 @@ func (lane *writer) open(p *part, replace bool) error {
 	if err := lane.files.close(); err != nil {
 		return err
 	}
-	mode, suffix := env.ReadWrite, ""
+	var files fileSet
+	var err error
 	if p.create {
-		mode = env.CreateNew
+		files, err = createSegment(lane.disk, lane.dir, p.base, replace)
+	} else {
+		files, err = openSegment(lane.disk, lane.dir, p.base, env.ReadWrite)
 	}
-	if replace {
-		suffix = tempSuffix
-	}
-	files, err := openFiles(lane.disk, lane.dir, p.base, mode, suffix)
 	if err != nil {
 		return err
 	}
 	lane.base, lane.files = p.base, files
 	p.opened = files.retain()
+	return nil
+}
+
+// createSegment makes the files of an empty segment. If it takes the place of another one it does so at once and durably, so that
+// there is always one of them.
+func createSegment(d env.Disk, dir string, base record.Offset, replace bool) (fileSet, error) {
 	if !replace {
-		return nil
+		return openFiles(d, dir, base, env.CreateNew, "")
+	}
+	files, err := openFiles(d, dir, base, env.CreateNew, tempSuffix)
+	if err != nil {
+		return fileSet{}, err
 	}
 	for _, kind := range segmentSuffixes[:3] {
-		name := join(lane.dir, fileName(p.base, kind))
-		if err := lane.disk.Rename(name+tempSuffix, name); err != nil {
-			return err
+		name := join(dir, fileName(base, kind))
+		if err == nil {
+			err = d.Rename(name+tempSuffix, name)
 		}
 	}
-	return lane.disk.SyncDir(lane.dir) // the truncation is not done before
+	if err == nil {
+		err = d.SyncDir(dir)
+	}
+	if err != nil {
+		files.close() //nolint:errcheck // the first error counts
+		return fileSet{}, err
+	}
+	return files, nil
 }
 
 // openTxns makes sure that the transaction index is open; it exists only once there is something in it.

@@ -184,7 +184,9 @@ func (w *Writes) add(s *segment) {
 		p.snap = w.keep(s.snapshot)
 		s.snapshot = nil
 	}
-	s.cutting = s.cutting || p.settle
+	if p.settle {
+		s.cutting++
+	}
 	s.created, s.settle, s.mended = true, false, false
 }
 
@@ -279,8 +281,8 @@ func (l *Log) adopt(s *segment, opened *fileSet) {
 
 // adjust takes over the sizes that a cut has found, unless another cut is to come.
 func (s *segment) adjust(f settled) {
-	s.cutting = false
-	if s.settle {
+	s.cutting--
+	if s.settle || s.cutting > 0 {
 		return
 	}
 	s.size, s.taken, s.written = f.size, f.size, f.size

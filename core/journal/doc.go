@@ -37,8 +37,8 @@
 //	J4  A file's name counts only when its content is durable: it is made under another name, synced, renamed, and the directory
 //	    synced, all before the first group.
 //	J5  A commit carries the sequences that it made durable. What was queued while it ran is not among them.
-//	J6  The files that are left hold every entry from the first needed generation on. So a replay, which applies them in order, ends in the
-//	    exact state even though a truncation among them may cut what is on disk already: what came after is in the journal as well.
+//	J6  The files that are left hold every entry from the first needed generation on, in the order of Add. Which of them a log still needs
+//	    is for the logs' owner to say: the journal only keeps a file until each log in it is called safe.
 //
 // A group holds at most Options.GroupBytes, except that a single larger entry makes a group of its own. A group that is larger than a whole
 // file makes that file grow past its nominal size; it is cut back when it is recycled. Large entries do not bypass the journal: a

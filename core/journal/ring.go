@@ -57,7 +57,7 @@ func (j *Journal) Safe(p record.Partition, seq uint64) {
 	j.retire()
 }
 
-// retire moves sealed files that no log needs to the idle ones, the oldest first and never one behind a file that is needed (J6).
+// retire moves sealed files that no log needs to the idle ones, the oldest first and never one behind a file that is needed .
 func (j *Journal) retire() {
 	for j.Sealed() > 0 && j.ring[0].unsafe == 0 {
 		j.idle = append(j.idle, j.ring[0])

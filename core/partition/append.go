@@ -47,7 +47,7 @@ func (p *Partition) Produce(b record.Batch, facts record.Facts, acks Acks, wall 
 	if err != nil {
 		return Appended{}, &Refusal{Code: producerCode(err), Message: err.Error(), Record: -1}
 	}
-	done := Appended{AppendTime: -1, Start: p.log.StartOffset()}
+	done := Appended{AppendTime: -1, Start: p.log.ReadableStart()}
 	var end record.Offset
 	if verdict.Duplicate {
 		done.First, end = verdict.FirstOffset, verdict.LastOffset+1
@@ -173,6 +173,6 @@ func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wir
 			return
 		}
 		p.watches.wake()
-		done(log.StartOffset(), wire.None)
+		done(log.ReadableStart(), wire.None)
 	})
 }

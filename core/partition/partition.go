@@ -177,8 +177,8 @@ func (p *Partition) CheckEpoch(e record.Epoch) wire.ErrorCode {
 // Leader is the leader's id, or -1, and its epoch.
 func (p *Partition) Leader() (record.NodeID, record.Epoch) { return p.leader, p.leaderEpoch }
 
-// StartOffset is the first offset that can be read.
-func (p *Partition) StartOffset() record.Offset { return p.log.StartOffset() }
+// StartOffset is the first offset that can be read, and will be after a loss of power (R3).
+func (p *Partition) StartOffset() record.Offset { return p.log.ReadableStart() }
 
 // EndOffset is the offset that the next record will get.
 func (p *Partition) EndOffset() record.Offset { return p.log.EndOffset() }

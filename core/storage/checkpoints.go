@@ -75,14 +75,23 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 	}
 	for _, l := range all {
 		m := l.RecoveryMark()
-		claims = append(claims, claim{l, m, l.synced})
+		claims = append(claims, claim{l, m, s.safeSeq(l)})
 		lines.recovery = append(lines.recovery, l.line(m.End))
 		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
-		if start := l.DurableStart(); start > 0 {
+		if start := min(l.StartOffset(), l.WrittenEnd()); start > 0 {
 			lines.start = append(lines.start, l.line(start))
 		}
 	}
 	return lines, claims
+}
+
+// safeSeq is the sequence up to which the log's own files have everything. While a truncation is not in the journal nothing more is let go
+// of: what is left would seem to have a gap before it.
+func (s *Store) safeSeq(l *Log) uint64 {
+	if l.cut || l.behind > 0 || l.lastCut > s.journal.DurableSeq() {
+		return l.checkpointedSeq
+	}
+	return l.synced
 }
 
 func (l *Log) line(o record.Offset) checkpoint.PartitionOffset {
@@ -129,7 +138,7 @@ func (s *Store) claimed(claims []claim) {
 		// While the journal holds older entries of the log, and does not know of its last truncation, the log's own note of it is all there is.
 		l := c.log
 		l.unsaid = l.unsaid && s.journal.Holds(l.id)
-		if !l.unsaid && l.cutting == 0 && l.lastCut <= s.journal.DurableSeq() {
+		if !l.unsaid && l.behind == 0 && l.lastCut <= s.journal.DurableSeq() {
 			l.Checkpointed(c.mark)
 		}
 		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)

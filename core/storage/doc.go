@@ -21,10 +21,12 @@
 //
 //	S1  A log under sync reports an offset as durable only when a commit of the journal that holds it, or a sync of the log's own files,
 //	    has succeeded, and everything below the offset is durable as well.
-//	S2  A log's entries in the journal have no gap from the oldest file on: once one entry of a log is in a file that is not recycled,
-//	    everything that happens to the log goes into the journal, whatever its policy is now. So a replay never cuts what it cannot put back.
+//	S2  A truncation is entered in the journal only when it is durable in the log's own files, and what was appended behind it is entered behind
+//	    it. So what a log holds on disk is never older than the last truncation that the journal knows of, and a replay only ever appends.
+//	    Nor is a file with older entries let go before the truncation is in the journal.
 //	S3  What the journal does not hold of a log is durable in the log's own files before an offset behind it is reported as durable: a log joins
-//	    the journal at an offset, and what lies below is synced first.
+//	    the journal at an offset (Join), what lies below is synced, and then the journal notes that (Anchor). What follows a Join without
+//	    an Anchor was never reported, and a replay leaves it out.
 //	S4  A journal file is recycled only when every log in it was synced past its last entry there and the checkpoints were written after that.
 //	S5  Any failed write, sync or rename ends the store for good: nothing is accepted, synced or marked clean after it (O1).
 //	S6  The clean marker is written last at a stop, and only if everything before it succeeded.

@@ -31,8 +31,8 @@ type Log struct {
 	pending  int64         // bytes appended since
 	joined   bool          // the journal holds everything of this log from base on
 	cut      bool          // a truncation waits for a turn
-	cutting  int           // items of turns that start with a truncation and are not in the journal yet
-	cutsOut  int           // those of them that are not written
+	behind   int           // items of turns that start with a truncation, or follow one, and are not in the journal yet
+	cutsOut  int           // those that start with a truncation and are not written
 	late     []item        // written, but not in the journal
 	unsaid   bool          // it was cut in an earlier life, and the journal has entries that do not know
 	starts   []startWait
@@ -54,8 +54,9 @@ type Log struct {
 	fresher, staler *Log          // neighbours in the order of use
 	flushAt         env.Instant
 	replay          replayState
-	recovered       record.Offset // log end when it was opened: readers may have seen all of that before
-	checkpointedSeq uint64        // synced when the checkpoints were last written
+	awaited         record.Offset // then is called when everything below is durable
+	then            func()
+	checkpointedSeq uint64 // synced when the checkpoints were last written
 }
 
 const gateShut = 1<<64 - 1
@@ -81,18 +82,35 @@ func (l *Log) HighWatermark() record.Offset { return l.highWatermark }
 // SetHighWatermark tells the store, for retention and for the checkpoint.
 func (l *Log) SetHighWatermark(o record.Offset) { l.highWatermark = o }
 
+// WhenDurable calls then once everything that the log holds now is on stable storage; never if the store fails before. It is for a log that
+// was just opened: what was written by the process before, and may have been seen, is known to be durable only up to the last checkpoint.
+func (l *Log) WhenDurable(then func()) {
+	if l.DurableEnd() >= l.EndOffset() {
+		then()
+		return
+	}
+	l.awaited, l.then = l.EndOffset(), then
+	l.store.want(l)
+}
+
+// settle calls whoever waits in WhenDurable.
+func (l *Log) settle() {
+	if then := l.then; then != nil && l.DurableEnd() >= l.awaited {
+		l.then = nil
+		then()
+	}
+}
+
 // Policy is the flush policy in force.
 func (l *Log) Policy() config.FlushPolicy { return l.policy }
 
 // SafeEnd is the end of what counts for acks=all: durable under sync; under async written, unless more than flush.messages records would be
-// at stake: then it waits for the sync. What was there when the log was opened may have been seen, so the end does not go back below it. It
-// never lies inside a batch.
+// at stake: then it waits for the sync. It never lies inside a batch.
 func (l *Log) SafeEnd() record.Offset {
 	durable := min(l.DurableEnd(), l.EndOffset())
 	if l.policy != config.Async {
 		return durable
 	}
-	durable = max(durable, min(l.recovered, l.WrittenEnd()))
 	if l.flush.messages < int64(l.WrittenEnd()-durable) {
 		return durable
 	}
@@ -162,6 +180,9 @@ func (l *Log) took(b record.Batch, now env.Instant) {
 	s.unwritten += int64(b.Size())
 	s.markDirty(l)
 	s.memory.use(l, now)
+	if s.memory.held > s.memory.limit {
+		s.memory.bound(s) // now: the next append of this drain may use the same memory again
+	}
 	s.armFlush(l)
 }
 
@@ -229,7 +250,6 @@ func (l *Log) settleStarts() {
 
 func (l *Log) truncated() {
 	l.highWatermark = min(l.highWatermark, l.EndOffset())
-	l.recovered = min(l.recovered, l.EndOffset())
 	l.store.markDirty(l)
 }
 

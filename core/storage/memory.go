@@ -9,8 +9,9 @@ import (
 // memory bounds the chunks of all logs together. The logs are in a ring by when they last took an append; whoever was idle for
 // longest gives first, oldest chunks first.
 type memory struct {
-	held int64
-	ring Log // its fresher is the stalest log, its staler the freshest
+	held  int64
+	limit int64 // held above which an append looks for what can be released
+	ring  Log   // its fresher is the stalest log, its staler the freshest
 }
 
 func (m *memory) init() { m.ring.fresher, m.ring.staler = &m.ring, &m.ring }
@@ -54,7 +55,11 @@ func (m *memory) bound(s *Store) {
 		l.ReleaseMemory(m.held - s.o.ChunkBytes)
 		m.count(l)
 	}
+	m.limit = max(m.held, s.o.ChunkBytes) + boundStep
 }
+
+// boundStep is how much memory is taken between two searches for what can be released: there may be nothing yet.
+const boundStep = 512 << 10
 
 // releaseIdle takes the tails of logs that were idle for long, and says when to look again.
 func (m *memory) releaseIdle(idle time.Duration, now env.Instant) env.Instant {

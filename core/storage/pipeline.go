@@ -98,10 +98,11 @@ func (s *Store) noteCut(it *item) {
 	case ok && cut.Restart, ok && cut.To < it.from:
 		it.cut, it.from = true, cut.To
 		l.base = min(l.base, cut.To)
-		l.cutting++
+		l.behind++
 		l.cutsOut++
-	case l.cutting > 0:
+	case l.behind > 0:
 		it.late = true
+		l.behind++
 	}
 }
 
@@ -153,14 +154,11 @@ func (s *Store) wroteCut(it *item) {
 	if it.cut {
 		l.cutsOut--
 	}
-	if s.journal == nil || l.gone {
-		if it.cut {
-			l.cutting--
-		}
-		it.writes.Release()
+	l.late = append(l.late, *it)
+	if s.journal == nil || l.gone || !it.cut && len(l.late) == 1 {
+		s.enterLate(l, 1)
 		return
 	}
-	l.late = append(l.late, *it)
 	s.want(l)
 }
 
@@ -174,13 +172,13 @@ func (s *Store) enterLate(l *Log, n int) {
 	}
 	for i := range l.late[:n] {
 		it := &l.late[i]
-		if it.cut {
-			l.cutting--
+		if s.journal != nil && !l.gone {
+			s.enter(it)
 		}
-		s.enter(it)
 		it.writes.Release()
 	}
 	l.late = slices.Delete(l.late, 0, n)
+	l.behind -= n
 	l.written = l.last
 	if len(l.late) > 0 {
 		s.want(l)
@@ -300,7 +298,7 @@ func (s *Store) acked(a ack, durable uint64) {
 		l.gate = 0
 		l.unsaid = l.unsaid && !l.joined // an anchor ends what older entries say
 	}
-	if l.gate == 0 && l.hasMark {
+	if l.joined && l.gate == 0 && l.hasMark {
 		l.Log.Journaled(l.reached)
 		l.hasMark = false
 	}

@@ -206,7 +206,7 @@ func (l *Log) putBack(e *journal.Entry) {
 	for _, p := range e.Data {
 		for len(p) > 0 {
 			b, rest, err := record.Next(p)
-			if err == nil && !t.short && b.NextOffset() > l.EndOffset() && b.BaseOffset() < t.limit() {
+			if err == nil && !t.short && b.NextOffset() > l.EndOffset() && b.NextOffset() <= t.limit() {
 				err = l.putBatch(b)
 			}
 			if err != nil {
@@ -274,7 +274,6 @@ func (s *Store) resume(l *Log, journaled bool) {
 	}
 	l.highWatermark = max(l.StartOffset(), min(l.highWatermark, l.EndOffset()))
 	l.unsaid = t.short || t.cutBack
-	l.recovered = l.EndOffset()
 	l.replay = replayState{}
 	s.markDirty(l)
 	s.follow(l)

@@ -185,6 +185,7 @@ func (s *Store) notify() {
 		s.touched = nil
 		for _, l := range batch {
 			l.touched = false
+			l.settle()
 			if l.advance != nil && !l.gone {
 				l.advance()
 			}

@@ -35,7 +35,7 @@ type Partition struct {
 
 	start        record.Offset // greatest log start that a client was told of
 	startSince   int64
-	startStamp   uint64        // losses up to when it was told
+	startLife    uint64        // lives up to when it was told
 	promised     record.Offset // greatest log start that DeleteRecords was answered with
 	deleteUpTo   record.Offset // greatest offset that somebody asked DeleteRecords for
 	mayRetain    bool          // retention is or was on

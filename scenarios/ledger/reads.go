@@ -12,10 +12,11 @@ type View struct {
 	Client int
 	sent   int64
 	stamp  uint64
+	life   uint64
 }
 
 // Look notes that a request leaves that looks at partitions.
-func (l *Ledger) Look(client int) View { return View{Client: client, sent: l.Now(), stamp: l.Losses()} }
+func (l *Ledger) Look(client int) View { return View{Client: client, sent: l.Now(), stamp: l.Losses(), life: l.Lives()} }
 
 // Cursor is where a client is in a partition.
 type Cursor struct {
@@ -125,14 +126,14 @@ func (p *Partition) started(v View, start record.Offset) {
 		l.Check("R2", p.mayRetain, "%s: the log starts at %d, but nobody asked to delete more than up to %d", p.Name, start, p.deleteUpTo)
 		p.checkRetained(start)
 	}
-	p.start, p.startSince, p.startStamp = start, l.Now(), v.stamp
+	p.start, p.startSince, p.startLife = start, l.Now(), v.life
 }
 
-// checkStart: the log start does not go back. What was answered to DeleteRecords outlives everything; what was only seen may have been lost
-// since.
+// checkStart: the log start does not go back. What was answered to DeleteRecords outlives everything; what was only seen, while retention moved
+// it or before the answer, need not outlive the process.
 func (p *Partition) checkStart(v View, start record.Offset) {
-	if p.startStamp < p.ledger.Losses() && p.startStamp < v.stamp && start < p.start {
-		p.start, p.startStamp = max(start, p.promised), v.stamp
+	if p.startLife < v.life && start < p.start {
+		p.start, p.startLife = max(start, p.promised), v.life
 	}
 	p.ledger.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
 }
@@ -199,12 +200,12 @@ func (p *Partition) Deleting(to record.Offset) (answered func(low record.Offset)
 		to = 1 << 62 // the high watermark, whatever it is
 	}
 	p.deleteUpTo = max(p.deleteUpTo, to)
-	stamp := p.ledger.Losses()
+	life := p.ledger.Lives()
 	return func(low record.Offset) {
 		p.ledger.Checked("R3")
 		p.promised = max(p.promised, low)
 		if !p.closing && low > p.start {
-			p.start, p.startSince, p.startStamp = low, p.ledger.Now(), stamp
+			p.start, p.startSince, p.startLife = low, p.ledger.Now(), life
 		}
 	}
 }

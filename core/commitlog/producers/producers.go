@@ -3,7 +3,7 @@
 //
 // The state is a fold of the log: Check decides about a batch and changes nothing, Apply takes a batch that is in the
 // log and cannot refuse (P4). After a truncation the state is built anew, from the newest snapshot that is not above the
-// cut and the batches behind it. A snapshot keeps only the last batch of each producer, as its format has it.
+// cut and the batches behind it. A snapshot keeps all batches that are remembered.
 //
 // Invariants:
 //

@@ -13,11 +13,15 @@ import (
 
 // A snapshot file holds, big-endian:
 //
-//	version int16 (1), crc uint32 (CRC-32C of the rest), number of producers int32, and for each
+//	version int16 (1), crc uint32 (CRC-32C of the rest), number of entries int32, and for each
 //	id int64, epoch int16, last sequence int32, last offset int64, offset delta int32 of the last batch,
 //	timestamp int64, coordinator epoch int32, first offset of the open transaction int64 (-1: none)
 //
 // Last sequence and offset are -1 and the delta is 0 if no batch of this epoch is known.
+//
+// Kafka writes one entry for each producer, so that after a restart only its last batch is known as a duplicate. Here the batches
+// before it stand in front of it, each in an entry of the same id. Kafka reads such a file too: of several entries the
+// last one counts there, which is the one that Kafka itself would have written.
 const (
 	snapshotVersion = 1
 	snapshotAtCRC   = 2
@@ -31,28 +35,39 @@ var ErrCorrupt = errors.New("producer snapshot is corrupt")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Snapshot encodes the state in the format of Kafka's .snapshot files, the producers in the order of their ids. Of each
-// only the last batch is in it.
+// Snapshot encodes the state in the format of Kafka's .snapshot files, the producers in the order of their ids.
 func (s *State) Snapshot() []byte {
 	out := make([]byte, snapshotHeader, snapshotHeader+snapshotEntry*len(s.byID))
 	binary.BigEndian.PutUint16(out, snapshotVersion)
-	binary.BigEndian.PutUint32(out[snapshotAtCount:], uint32(len(s.byID)))
 	for _, p := range s.sorted() {
-		last, ok := p.last()
-		if !ok {
-			last = batch{lastSequence: record.NoSequence, lastOffset: record.NoOffset}
-		}
-		out = binary.BigEndian.AppendUint64(out, uint64(p.id))
-		out = binary.BigEndian.AppendUint16(out, uint16(p.epoch))
-		out = binary.BigEndian.AppendUint32(out, uint32(last.lastSequence))
-		out = binary.BigEndian.AppendUint64(out, uint64(last.lastOffset))
-		out = binary.BigEndian.AppendUint32(out, uint32(last.delta))
-		out = binary.BigEndian.AppendUint64(out, uint64(p.timestamp))
-		out = binary.BigEndian.AppendUint32(out, uint32(p.coordinatorEpoch))
-		out = binary.BigEndian.AppendUint64(out, uint64(p.txnFirst))
+		out = p.appendEntries(out)
 	}
+	binary.BigEndian.PutUint32(out[snapshotAtCount:], uint32((len(out)-snapshotHeader)/snapshotEntry))
 	binary.BigEndian.PutUint32(out[snapshotAtCRC:], crc32.Checksum(out[snapshotAtCount:], castagnoli))
 	return out
+}
+
+// appendEntries writes one entry for each batch that is known, the last one at the end, or one without a batch.
+func (p *producer) appendEntries(out []byte) []byte {
+	for i := range p.count - 1 {
+		out = p.appendEntry(out, p.batches[i], p.batches[i].timestamp)
+	}
+	last, ok := p.last()
+	if !ok {
+		last = batch{lastSequence: record.NoSequence, lastOffset: record.NoOffset}
+	}
+	return p.appendEntry(out, last, p.timestamp)
+}
+
+func (p *producer) appendEntry(out []byte, b batch, timestamp int64) []byte {
+	out = binary.BigEndian.AppendUint64(out, uint64(p.id))
+	out = binary.BigEndian.AppendUint16(out, uint16(p.epoch))
+	out = binary.BigEndian.AppendUint32(out, uint32(b.lastSequence))
+	out = binary.BigEndian.AppendUint64(out, uint64(b.lastOffset))
+	out = binary.BigEndian.AppendUint32(out, uint32(b.delta))
+	out = binary.BigEndian.AppendUint64(out, uint64(timestamp))
+	out = binary.BigEndian.AppendUint32(out, uint32(p.coordinatorEpoch))
+	return binary.BigEndian.AppendUint64(out, uint64(p.txnFirst))
 }
 
 // Load takes the place of everything with the content of a snapshot. After an error, which is ErrCorrupt, the state is
@@ -110,10 +125,23 @@ func parse(p []byte) ([]producer, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n := len(all); n > 0 && all[n-1].precedes(&e) {
+			last := e.batches[0]
+			e.batches, e.count = all[n-1].batches, all[n-1].count
+			e.remember(last)
+			all[n-1] = e
+			continue
+		}
 		all = append(all, e)
 	}
 	slices.SortStableFunc(all, func(a, b producer) int { return cmp.Compare(a.timestamp, b.timestamp) })
 	return all, nil
+}
+
+// precedes reports whether next is about a later batch of the same producer.
+func (p *producer) precedes(next *producer) bool {
+	return p.id == next.id && p.epoch == next.epoch && p.count > 0 && next.count > 0 &&
+		p.batches[p.count-1].lastOffset < next.batches[0].lastOffset
 }
 
 func parseEntry(p []byte) (producer, error) {
