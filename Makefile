@@ -51,6 +51,10 @@ sim: ## simulate fresh seeds, each twice, and compare traces; SEED=n replays one
 sim-long: ## simulate many more seeds (SEEDS, 2000 unless given)
 	LIGNUM_SEED='$(SEED)' LIGNUM_SEEDS='$(or $(SEEDS),2000)' $(GO) test -count=1 -timeout 6h ./sim/... ./scenarios/...
 
+.PHONY: sim-arch
+sim-arch: ## one seed's trace on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS
+	sim/arch
+
 .PHONY: bench
 bench: build ## the packages' benchmarks, then the binary over loopback beside the machine's own limits
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./core/... ./transport/... ./disk/...

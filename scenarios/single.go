@@ -65,12 +65,18 @@ func newSingle(o Options) *single {
 		Disk:   sim.DiskOptions{SectorSize: s.plan.sector},
 	})
 	s.books = ledger.New(ledger.World{
-		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Lives: s.host.Life, Fail: s.fail,
+		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Fail: s.fail,
 	})
 	s.stage = traffic.NewStage(s.world, s.host, "PLAINTEXT", s.books, wallAtStart)
 	if o.Tell != nil {
 		s.stage.Tell = s.tell
-		s.world.Observe(func(e sim.Event) { s.tell("event", e.String()) })
+		s.world.Tell(func(l sim.Line) {
+			who := "event"
+			if l.Kind == "disk" {
+				who = "disk"
+			}
+			s.tell(who, l.Words())
+		})
 	}
 	s.faults.begin(s)
 	s.tellPlan()

@@ -102,12 +102,15 @@ func (w *World) AddHost(o HostOptions) *Host {
 		memory: NewMemory(), wall: rated{base: int64(o.Wall) * int64(time.Millisecond)},
 	}
 	h.disk.schedule = h.inCall
-	h.disk.observe = func(op Op, err error) { w.traceOp(op, err) }
+	h.disk.observe = func(op Op, err error) { w.traceOp(h, op, err) }
 	w.hosts = append(w.hosts, h)
 	return h
 }
 
-func (w *World) traceOp(op Op, err error) {
+func (w *World) traceOp(h *Host, op Op, err error) {
+	if w.tell != nil {
+		w.tellOp(h, op, err)
+	}
 	w.trace.Word(uint64(op.Kind) ^ op.Number<<8)
 	w.trace.Word(uint64(op.Off))
 	w.trace.Text(op.Path)
@@ -297,6 +300,10 @@ func (h *Host) rearm() {
 		return
 	}
 	at := h.steady.reaches(int64(deadline))
+	if at == env.Never {
+		h.timerAt = 0
+		return
+	}
 	if at <= h.world.now {
 		h.drainSoon()
 		return

@@ -24,6 +24,8 @@ type ledger struct {
 	ticks    int
 	options  ledgerOptions
 	gone     map[env.ConnID]bool
+
+	connected int
 }
 
 // ledgerOptions make a ledger that is wrong.
@@ -112,7 +114,7 @@ func recoverLedger(d env.Disk) (env.File, int64, error) {
 	return f, end, errors.Join(err, f.Truncate(end), f.Sync(), d.SyncDir("."))
 }
 
-func (l *ledger) Connected(env.ConnID, env.ConnInfo) {}
+func (l *ledger) Connected(env.ConnID, env.ConnInfo) { l.connected++ }
 func (l *ledger) Disconnected(c env.ConnID)          { l.gone[c] = true }
 func (l *ledger) Deadline() env.Instant              { return l.deadline }
 
@@ -195,6 +197,7 @@ func (l *ledger) wrote(batch []entry, err error) {
 type writer struct {
 	world *sim.World
 	host  *sim.Host
+	site  sim.End
 	name  uint64
 	next  uint64
 	acked map[uint64]int64 // number to place
@@ -208,7 +211,11 @@ func newWriter(w *sim.World, h *sim.Host, name uint64) *writer {
 	return c
 }
 
-func (c *writer) dial() { c.conn = c.world.Dial(c.host, "PLAINTEXT", c) }
+func (c *writer) dial() {
+	if c.host != nil {
+		c.conn = c.world.DialFrom(c.site, c.host, "PLAINTEXT", c)
+	}
+}
 
 func (c *writer) Connected(conn *sim.Conn) {
 	if conn == c.conn {

@@ -25,6 +25,7 @@ type World struct {
 	queue    queue
 	trace    Trace
 	observe  func(Event)
+	tell     func(Line)
 	hosts    []*Host
 	conns    map[env.ConnID]*Conn
 	lastConn env.ConnID
@@ -133,6 +134,9 @@ func (w *World) Step(until env.Instant) bool {
 	if w.observe != nil {
 		w.observe(e)
 	}
+	if w.tell != nil {
+		w.tell(w.Describe(e))
+	}
 	w.happen(e)
 	return true
 }
@@ -215,7 +219,7 @@ func Twins(a, b *World, until env.Instant) error {
 		moreA, moreB := a.Step(until), b.Step(until)
 		switch {
 		case a.trace != b.trace || moreA != moreB:
-			return fmt.Errorf("seed %d tells two stories from event %d on: %s and %s", a.options.Seed, a.steps, eventA, eventB)
+			return fmt.Errorf("seed %d tells two stories from event %d on: %s and %s", a.options.Seed, a.steps, a.title(eventA), b.title(eventB))
 		case !moreA:
 			return nil
 		}

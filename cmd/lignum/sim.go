@@ -67,6 +67,7 @@ type simRun struct {
 	jobs     int
 	length   time.Duration
 	twice    bool
+	failFast bool
 }
 
 func simRunCommand() *cobra.Command {
@@ -94,6 +95,7 @@ checked nothing.`,
 	f.Uint64Var(&o.from, "from", 1, "the first seed")
 	f.IntVar(&o.jobs, "jobs", 2, "how many run at a time")
 	f.DurationVar(&o.length, "length", 0, "simulated time in which faults strike; 0 is the scenario's own choice")
+	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first violation")
 	f.BoolVar(&o.twice, "twice", false, "run each seed twice and compare the traces")
 	return cmd
 }
@@ -102,6 +104,7 @@ checked nothing.`,
 func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
 	var (
 		next   atomic.Uint64
+		failed atomic.Bool
 		lock   sync.Mutex // of sum and the two writers
 		sum    scenarios.Summary
 		group  sync.WaitGroup
@@ -116,7 +119,7 @@ func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
 		group.Go(func() {
 			for {
 				n := next.Add(1) - 1
-				if n >= o.seeds {
+				if n >= o.seeds || o.failFast && failed.Load() {
 					return
 				}
 				r := single(scenarios.Options{Seed: o.from + n, Length: o.length})
@@ -124,6 +127,7 @@ func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
 				sum.Add(r)
 				bar.step()
 				if line := r.Report(); line != "" {
+					failed.Store(true)
 					bar.clear()
 					fmt.Fprintln(out, line)
 				}

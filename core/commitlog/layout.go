@@ -223,7 +223,7 @@ func (l *layout) loadSnapshot(into *producers.State, most record.Offset) (record
 // batches only the header is there.
 func (l *layout) eachBatch(from, end record.Offset, visit func(b record.Batch)) error {
 	for i, base := range l.logs {
-		if base >= end || (i+1 < len(l.logs) && l.logs[i+1] <= from) {
+		if from >= end || base >= end || (i+1 < len(l.logs) && l.logs[i+1] <= from) {
 			continue
 		}
 		name := fileName(base, logSuffix)

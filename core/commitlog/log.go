@@ -265,6 +265,7 @@ func (l *Log) apply(s *segment, b record.Batch, wall int64) {
 		return
 	}
 	s.txns.fresh = appendAborted(s.txns.fresh, aborted)
+	s.aborted = appendAborted(s.aborted, aborted)
 	s.txns.size += txnsEntry
 	if s.sealed {
 		l.lagging = append(l.lagging, s)

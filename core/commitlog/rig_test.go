@@ -25,13 +25,12 @@ type rig struct {
 	now      env.Instant
 	wall     env.Millis
 
-	writes  []*commitlog.Writes // taken, not yet given back
-	ran     int                 // how many of them have run
-	sync    *commitlog.Sync
-	point   record.Offset // what the store's checkpoint says
-	start   record.Offset
-	found   *commitlog.Recovery
-	written []int // sizes of Writes, for scripts
+	writes []*commitlog.Writes // taken, not yet given back
+	ran    int                 // how many of them have run
+	sync   *commitlog.Sync
+	point  record.Offset // what the store's checkpoint says
+	start  record.Offset
+	found  *commitlog.Recovery
 }
 
 // tester is what testing.T and rapid.T have in common.
@@ -207,7 +206,11 @@ func (r *rig) stop() error {
 
 // read reads like a consumer does, with jobs as far as they are needed, and says where the bytes came from.
 func (r *rig) read(q commitlog.ReadRequest) ([]byte, string, error) {
-	res, job, err := r.log.Read(q)
+	return r.finish(r.log.Read(q))
+}
+
+// finish runs the jobs of a read to the end.
+func (r *rig) finish(res commitlog.ReadResult, job *commitlog.ReadJob, err error) ([]byte, string, error) {
 	from := "memory"
 	for job != nil {
 		from = "file"

@@ -87,11 +87,8 @@ func (s *segment) cutAt(o record.Offset) {
 	s.next, s.sealed, s.settle = o, true, true
 	s.index.keep(0)
 	s.times.keep(0)
-	n := 0
-	for n < len(s.txns.fresh) && lastAborted(s.txns.fresh[n:]) < o {
-		n += txnsEntry
-	}
-	s.txns.keep(n)
+	s.txns.keep(abortedBelow(s.txns.fresh, o))
+	s.aborted = s.aborted[:abortedBelow(s.aborted, o)]
 }
 
 // keep forgets the fresh bytes but for the first n.

@@ -10,6 +10,7 @@ type segment struct {
 	indexer
 	next      record.Offset // offsets of its batches lie in [base, next)
 	txns      table         // transaction index
+	aborted   []byte        // entries of the transaction index that are not known to be on disk
 	taken     int64         // bytes of batches that a Writes has taken
 	written   int64         // bytes of batches known to be on disk
 	created   bool          // a Writes has taken the creation of its files
@@ -37,6 +38,12 @@ func (s *segment) settled() bool { return !s.settle && s.cutting == 0 }
 func (s *segment) due() bool {
 	return !s.created || s.settle || s.mended || s.taken < s.size ||
 		len(s.index.fresh) > 0 || len(s.times.fresh) > 0 || len(s.txns.fresh) > 0
+}
+
+// whole reports whether the segment is complete and all of it has been written.
+func (s *segment) whole() bool {
+	return s.sealed && s.settled() && !s.due() && s.written == s.size &&
+		s.index.written == s.index.size && s.times.written == s.times.size && s.txns.written == s.txns.size
 }
 
 // mustRoll reports whether a batch of n bytes with that last offset and timestamp belongs into a new segment. By age a segment

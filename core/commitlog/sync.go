@@ -77,7 +77,7 @@ func (l *Log) gatherSync(closing bool) *Sync {
 			}
 			s.files = append(s.files, f.retain())
 		}
-		if seg.sealed && !seg.due() && seg.written == seg.size {
+		if seg.whole() {
 			s.closed = append(s.closed, seg)
 		}
 		seg.dirty, seg.snapDirty = false, false
@@ -193,7 +193,7 @@ func (l *Log) Synced(s *Sync) error {
 		seg.safe = true
 	}
 	for _, seg := range s.closed {
-		if !seg.dead && !seg.due() && !seg.dirty && seg.files.log != nil {
+		if !seg.dead && seg.whole() && !seg.dirty && seg.files.log != nil {
 			l.cold.put(seg.base, &seg.files, &l.closing)
 		}
 	}

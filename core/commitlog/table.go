@@ -88,8 +88,14 @@ func abortedAt(p []byte) (producers.Aborted, error) {
 	}, nil
 }
 
-// lastAborted is the last offset of an entry that this process has made.
-func lastAborted(p []byte) record.Offset { return record.Offset(binary.BigEndian.Uint64(p[18:])) }
+// abortedBelow is how many bytes the entries take whose transactions ended below the offset; the entries were made by this process.
+func abortedBelow(p []byte, o record.Offset) int {
+	n := 0
+	for n < len(p) && record.Offset(binary.BigEndian.Uint64(p[n+18:])) < o {
+		n += txnsEntry
+	}
+	return n
+}
 
 // readTable reads a whole index file, as far as it has whole entries.
 func readTable(f env.File, entry int64) ([]byte, error) {

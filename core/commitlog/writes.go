@@ -266,6 +266,7 @@ func (l *Log) landed(p *part, err error) {
 	s.index.written = max(s.index.written, p.index.at+int64(p.index.hi-p.index.lo))
 	s.times.written = max(s.times.written, p.times.at+int64(p.times.hi-p.times.lo))
 	s.txns.written = max(s.txns.written, p.txns.at+int64(p.txns.hi-p.txns.lo))
+	s.aborted = s.aborted[min(p.txns.hi-p.txns.lo, len(s.aborted)):]
 	if p.settle {
 		s.adjust(p.settled)
 	}

@@ -60,9 +60,9 @@ func benchmarkCommit(b *testing.B, ring bool, entries, bytes int) {
 			}
 		}
 	}
-	for ring && j.files() < o.withDefaults().Files {
+	for i := 0; ring && i < 2*j.o.Files; i++ { // until the files in use are recycled ones
 		commit()
-		j.room(o.FileBytes) // go round
+		j.room(o.FileBytes)
 		maintain()
 	}
 	b.SetBytes(int64(entries * bytes))

@@ -102,6 +102,7 @@ type Journal struct {
 	commit  Commit // the one that may be in flight
 	prepare Prepare
 	stalled bool
+	extra   int // files beyond MaxFiles that are allowed
 	failed  error
 }
 
@@ -148,6 +149,13 @@ func (j *Journal) Failed() error { return j.failed }
 
 // Stalled says that commits wait for a file: the logs of the oldest one must be synced.
 func (j *Journal) Stalled() bool { return j.stalled }
+
+// Extend allows one more file to a journal that is stalled, for an owner who cannot free the oldest before what is queued is durable.
+func (j *Journal) Extend() {
+	if j.stalled {
+		j.extra = max(0, j.files()+1-j.o.MaxFiles)
+	}
+}
 
 // TakeCommit makes a group of what is queued. It is nil if one is in flight, nothing is queued, no file is free, or the journal has failed.
 func (j *Journal) TakeCommit() *Commit {
@@ -222,7 +230,7 @@ func (j *Journal) room(n int64) bool {
 		j.ready = slices.Delete(j.ready, 0, 1)
 	case j.prepare.busy && j.prepare.stage == naming:
 		return false // the next generation is being named at this moment
-	case j.files() < j.o.MaxFiles:
+	case j.files() < j.o.MaxFiles+j.extra:
 		j.ring = append(j.ring, j.named(&file{end: block}))
 	default:
 		return false

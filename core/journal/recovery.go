@@ -38,6 +38,7 @@ type Recovery struct {
 	files  []*file // in order of generation; those before at have been read
 	at     int
 	pos    int64   // of the next group in files[at]
+	last   int64   // of the last group that was good, in the last of sealed
 	second bool    // this is the second pass
 	sealed []*file // held groups
 	ready  []*file // held none
@@ -262,6 +263,7 @@ func (r *Recovery) readGroup(f *file, entries []Entry) ([]Entry, error) {
 			f.covers(e.Log, r.seq)
 		}
 	}
+	r.last = r.pos
 	r.pos += h.padded()
 	if !r.second {
 		r.number = h.number + 1
@@ -325,14 +327,35 @@ func (r *Recovery) endFile(f *file) {
 	}
 }
 
+// writeLastAgain makes the last group durable. It was read from the page cache, which may hold what the disk does not: after a failed sync
+// the pages count as clean, and another sync would do nothing for them. So they are written again. All groups before it are durable, for
+// a group is only written behind those (J1).
+func (r *Recovery) writeLastAgain(f *file) error {
+	end := min(f.end, f.size) // the padding of the last group may be missing
+	p := make([]byte, min(end-r.last, stepAgain))
+	for at := r.last; at < end; at += int64(len(p)) {
+		p = p[:min(end-at, int64(len(p)))]
+		if _, err := f.handle.ReadAt(p, at); err != nil {
+			return err
+		}
+		if err := f.handle.WriteAt(at, p); err != nil {
+			return err
+		}
+	}
+	return f.handle.Sync()
+}
+
+// stepAgain is how much of the last group is written again at a time.
+const stepAgain = 1 << 20
+
 // finish makes what was read durable, for it may still be in the page cache only, and provides for a current file.
 func (r *Recovery) finish() error {
 	if len(r.files) > 0 && r.files[0].generation > r.first {
 		return fmt.Errorf("%w: %s is missing", ErrCorrupt, name(r.dir, r.first))
 	}
 	if n := len(r.sealed); n > 0 {
-		if err := r.sealed[n-1].handle.Sync(); err != nil {
-			return fmt.Errorf("sync %s: %w", name(r.dir, r.sealed[n-1].generation), err)
+		if err := r.writeLastAgain(r.sealed[n-1]); err != nil {
+			return fmt.Errorf("write the last group of %s again: %w", name(r.dir, r.sealed[n-1].generation), err)
 		}
 	}
 	if len(r.ready) == 0 {

@@ -310,13 +310,18 @@ func (s *Store) acked(a ack, durable uint64) {
 
 // startPrepare runs the next background step of the journal.
 func (s *Store) startPrepare() {
+	if s.state == stopping && s.stopper.step != draining {
+		return // the journal is about to be closed; before, a commit may need the file
+	}
 	p := s.journal.TakePrepare()
 	if p == nil {
 		return
 	}
+	s.preparing = true
 	s.Jobs.Start(lanePrepare, func() func() {
 		p.Run()
 		return func() {
+			s.preparing = false
 			if err := s.journal.Prepared(p); err != nil {
 				s.fail(err)
 			}

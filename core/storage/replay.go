@@ -28,6 +28,10 @@ type replay struct {
 type plan struct {
 	cuts    []cut // in order of sequence
 	last    uint64
+	anchor  record.Offset // everything below it is durable in the log's own files
+	most    record.Offset // no batch in the journal reaches beyond it
+	end     record.Offset // where the log ended at the last entry
+	epoch   record.Epoch  // of the last batch
 	deleted bool
 	join    uint64 // sequence of the last Join
 	void    uint64 // sequence of a Join that was never anchored: what follows it was never acknowledged, and counts for nothing
@@ -84,7 +88,6 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 			p.cuts[i].offset = min(p.cuts[i].offset, p.cuts[i+1].offset) // nothing above the least cut to come is put back
 		}
 	}
-	r.Rewind()
 	return plans, nil
 }
 
@@ -92,33 +95,65 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 func (p *plan) note(e *journal.Entry, seq uint64) {
 	p.last, p.deleted = seq, e.Kind == journal.Delete
 	switch e.Kind {
+	case journal.Append:
+		if b, ok := lastBatch(e.Data); ok {
+			p.end, p.epoch = b.NextOffset(), b.LeaderEpoch()
+			p.most = max(p.most, p.end)
+		}
 	case journal.Truncate, journal.Reset:
 		p.cuts = append(p.cuts, cut{seq, e.Offset})
+		p.anchor, p.end = min(p.anchor, e.Offset), e.Offset
 	case journal.Delete:
 		p.cuts = append(p.cuts, cut{seq, 0})
-		p.void = 0
+		p.void, p.anchor, p.end = 0, 0, 0
 	case journal.Join:
-		p.join = seq
+		p.join, p.end = seq, e.Offset
 		if p.void == 0 {
 			p.void = seq
 		}
 	case journal.Anchor:
 		// Everything that was there at the Join is in the log's own files.
 		p.cuts = append(p.cuts, cut{p.join, 0})
-		p.void = 0
+		p.void, p.anchor = 0, e.Offset
 	}
+}
+
+// lastBatch finds the last batch of an entry.
+func lastBatch(data [][]byte) (last record.Batch, ok bool) {
+	for _, p := range data {
+		for len(p) > 0 {
+			b, rest, err := record.Next(p)
+			if err != nil {
+				return last, ok
+			}
+			last, p, ok = b, rest, true
+		}
+	}
+	return last, ok
 }
 
 // beginReplay starts the second pass.
 func (s *Store) beginReplay() {
-	r := s.startup.replay
+	r, complete := s.startup.replay, true
 	for _, l := range s.order {
 		l.taken, l.replay.end = l.EndOffset(), l.EndOffset()
 		if p := r.plans[l.id]; p != nil {
 			l.replay.cuts, l.replay.void, l.last = p.cuts, p.void, p.last
+			complete = complete && l.EndOffset() >= p.most
 		}
 	}
-	s.readJournal()
+	if !complete {
+		r.recovery.Rewind()
+		s.readJournal()
+		return
+	}
+	// As after the end of a process alone: all that is in the journal is in the logs.
+	for _, l := range s.order {
+		if p := r.plans[l.id]; p != nil {
+			l.replay.end, l.replay.short, l.replay.deleted = p.end, p.void != 0, p.deleted
+		}
+	}
+	s.replayed()
 }
 
 // readJournal reads the next piece.
@@ -178,11 +213,7 @@ func (s *Store) apply(l *Log, e *journal.Entry, seq uint64) {
 	case journal.Truncate, journal.Join, journal.Reset:
 		t.end, t.short = e.Offset, l.EndOffset() < e.Offset
 	case journal.Delete:
-		t.end, t.start = 0, 0
-	case journal.Anchor:
-		if l.EndOffset() < e.Offset && t.limit() >= e.Offset && t.fault == nil && !t.cutBack {
-			t.fault = fmt.Errorf("%s: the log ends at offset %d, but everything below %d was synced: %w", l.dir, l.EndOffset(), e.Offset, commitlog.ErrCorrupt)
-		}
+		t.end, t.start, t.short = 0, 0, false
 	}
 }
 
@@ -249,7 +280,7 @@ func (s *Store) replayed() {
 			s.drop(l)
 			s.setOffline(Offline{ID: l.id, Topic: l.topic, Dir: l.dir, Err: t.fault})
 		default:
-			s.resume(l, r.plans[l.id] != nil)
+			s.resume(l, r.plans[l.id])
 		}
 	}
 	s.releaseMissing(r)
@@ -260,10 +291,11 @@ func (s *Store) replayed() {
 }
 
 // resume lets a log go on where the journal left it.
-func (s *Store) resume(l *Log, journaled bool) {
+func (s *Store) resume(l *Log, p *plan) {
 	t := &l.replay
 	l.written = l.last
-	if journaled && !t.short && t.end == l.EndOffset() {
+	// With the same end and the same epoch of the last record the journal holds what the log holds, and not what was there before a truncation.
+	if p != nil && !t.short && t.end == l.EndOffset() && l.EpochAt(t.end-1) == p.epoch {
 		m := l.RecoveryMark()
 		m.End = l.EndOffset()
 		l.joined, l.base = true, t.end

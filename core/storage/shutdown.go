@@ -49,7 +49,7 @@ func (s *Store) continueStop() {
 			s.closeLogs()
 		}
 	case closing:
-		if st.closing == 0 {
+		if st.closing == 0 && !s.preparing {
 			st.step = noting
 			s.checkpoint(func(err error) {
 				if err == nil {

@@ -17,7 +17,7 @@ import (
 // startup is what lives only until the store is ready.
 type startup struct {
 	found   *found
-	opening int // jobs that open logs, or read the journal for the first time
+	opening int // jobs that open logs
 	replay  *replay
 }
 
@@ -31,6 +31,7 @@ type found struct {
 	strays      []string
 	lines       checkpointLines
 	journal     *journal.Recovery
+	plans       map[record.Partition]*plan
 }
 
 // foundDir is one partition's directory.
@@ -104,7 +105,10 @@ func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, s
 		return nil, err
 	}
 	var err error
-	f.journal, err = journal.Open(d, journalDir, o, journal.Opening{Discard: f.clean, Salt: salt})
+	if f.journal, err = journal.Open(d, journalDir, o, journal.Opening{Discard: f.clean, Salt: salt}); err != nil {
+		return nil, err
+	}
+	f.plans, err = readPlans(f.journal)
 	return f, err
 }
 
@@ -203,6 +207,7 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 // open starts the recovery of all logs, side by side as far as there are lanes.
 func (s *Store) open(f *found) {
 	s.startup.found = f
+	s.startup.replay = &replay{recovery: f.journal, plans: f.plans}
 	s.meta, s.clean, s.strays, s.brokerEpoch = f.meta, f.clean, f.strays, f.brokerEpoch
 	marks := newMarks(f.lines)
 	set := settingsOf(s.o.Settings)
@@ -217,6 +222,9 @@ func (s *Store) open(f *found) {
 		}
 		seen[dir.id] = dir.name
 		m := marks[dir.name]
+		if p := f.plans[dir.id]; p != nil {
+			m.recovery = max(m.recovery, p.anchor)
+		}
 		o := commitlog.OpenOptions{
 			Clean: f.clean, RecoveryPoint: m.recovery, StartOffset: m.start, Wall: s.Clock.Wall(),
 			ProducerTTL: s.o.ProducerTTL.Milliseconds(),
@@ -250,21 +258,7 @@ func (s *Store) open(f *found) {
 			}
 		})
 	}
-	s.startup.opening++
-	s.Jobs.Start(laneJournal, func() func() {
-		plans, err := readPlans(f.journal)
-		return func() {
-			if err != nil {
-				s.fail(err)
-			}
-			if s.failure != nil {
-				return
-			}
-			s.startup.replay = &replay{recovery: f.journal, plans: plans}
-			s.startup.opening--
-			s.openedAll()
-		}
-	})
+	s.openedAll()
 }
 
 // corrupt says whether an error is about what is on the disk, and not about the disk.
@@ -286,7 +280,7 @@ func exists(d env.Disk, path string) (bool, error) {
 	return true, f.Close()
 }
 
-// openedAll goes on when the last log is open and the journal has been read once.
+// openedAll goes on when the last log is open.
 func (s *Store) openedAll() {
 	if st := s.startup; st != nil && st.opening == 0 && s.failure == nil {
 		s.beginReplay()

@@ -65,6 +65,7 @@ type Store struct {
 	acks       []ack // what waits for commits, in order of sequence
 	reached    []ack // scratch
 	committing bool
+	preparing  bool  // a step of the journal's spare files runs
 	unwritten  int64 // bytes that were appended and are not written
 	touched    []*Log
 

@@ -108,6 +108,9 @@ type recycle struct {
 
 // continueRecycle takes the next step.
 func (s *Store) continueRecycle() {
+	if s.stopper != nil && s.stopper.step != draining {
+		return // up to then the last commits may need a file
+	}
 	r := &s.recycle
 	if r.waiting || len(r.covered) == 0 && !s.beginRecycle() {
 		return
@@ -129,6 +132,9 @@ func (s *Store) continueRecycle() {
 		for _, c := range r.covered {
 			if l := s.logs[c.Log]; l != nil {
 				s.journal.Safe(c.Log, l.checkpointedSeq)
+				if l.lastCut > s.journal.DurableSeq() {
+					s.journal.Extend() // the file is held by a truncation that is in the queue itself
+				}
 			}
 		}
 		*r = recycle{covered: r.covered[:0]}
@@ -137,7 +143,7 @@ func (s *Store) continueRecycle() {
 
 // beginRecycle looks whether there is a file to free, and asks for the syncs of all its logs at once.
 func (s *Store) beginRecycle() bool {
-	if !s.journal.Pressing() || s.state != running {
+	if !s.journal.Pressing() {
 		return false
 	}
 	all := s.journal.Oldest()

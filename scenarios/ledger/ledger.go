@@ -24,8 +24,6 @@ type World struct {
 	Now func() int64
 	// Losses counts the faults so far that could take what was not durable.
 	Losses func() uint64
-	// Lives counts the ends of processes so far.
-	Lives func() uint64
 	// Fail reports a violation.
 	Fail func(name, format string, args ...any)
 }

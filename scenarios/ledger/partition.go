@@ -35,7 +35,6 @@ type Partition struct {
 
 	start        record.Offset // greatest log start that a client was told of
 	startSince   int64
-	startLife    uint64        // lives up to when it was told
 	promised     record.Offset // greatest log start that DeleteRecords was answered with
 	deleteUpTo   record.Offset // greatest offset that somebody asked DeleteRecords for
 	mayRetain    bool          // retention is or was on

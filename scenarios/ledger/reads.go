@@ -12,11 +12,12 @@ type View struct {
 	Client int
 	sent   int64
 	stamp  uint64
-	life   uint64
 }
 
 // Look notes that a request leaves that looks at partitions.
-func (l *Ledger) Look(client int) View { return View{Client: client, sent: l.Now(), stamp: l.Losses(), life: l.Lives()} }
+func (l *Ledger) Look(client int) View {
+	return View{Client: client, sent: l.Now(), stamp: l.Losses()}
+}
 
 // Cursor is where a client is in a partition.
 type Cursor struct {
@@ -117,7 +118,7 @@ func (p *Partition) delivered(v View, b record.Batch, final bool) {
 func (p *Partition) started(v View, start record.Offset) {
 	l := p.ledger
 	if v.sent >= p.startSince {
-		p.checkStart(v, start)
+		l.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
 	}
 	if start <= p.start {
 		return
@@ -126,22 +127,13 @@ func (p *Partition) started(v View, start record.Offset) {
 		l.Check("R2", p.mayRetain, "%s: the log starts at %d, but nobody asked to delete more than up to %d", p.Name, start, p.deleteUpTo)
 		p.checkRetained(start)
 	}
-	p.start, p.startSince, p.startLife = start, l.Now(), v.life
-}
-
-// checkStart: the log start does not go back. What was answered to DeleteRecords outlives everything; what was only seen, while retention moved
-// it or before the answer, need not outlive the process.
-func (p *Partition) checkStart(v View, start record.Offset) {
-	if p.startLife < v.life && start < p.start {
-		p.start, p.startLife = max(start, p.promised), v.life
-	}
-	p.ledger.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
+	p.start, p.startSince = start, l.Now()
 }
 
 // checkRetained holds what is left against retention.bytes: only whole segments beyond it may go.
 func (p *Partition) checkRetained(start record.Offset) {
-	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 {
-		return
+	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 || p.ledger.Losses() > 0 {
+		return // what was lost since may have counted
 	}
 	left, from := int64(0), p.find(start)
 	for i := from; i < len(p.slots); i++ {
@@ -155,7 +147,7 @@ func (p *Partition) checkRetained(start record.Offset) {
 // unsettled says whether batches may lie in the log of which that is not known.
 func (p *Partition) unsettled() bool {
 	for _, b := range p.batches {
-		if b.tries > 0 && b.places == 0 && !b.refusedForGood() {
+		if may := b.tries - b.refused; may > b.places && (b.places == 0 || !b.idempotent()) {
 			return true
 		}
 	}
@@ -200,12 +192,11 @@ func (p *Partition) Deleting(to record.Offset) (answered func(low record.Offset)
 		to = 1 << 62 // the high watermark, whatever it is
 	}
 	p.deleteUpTo = max(p.deleteUpTo, to)
-	life := p.ledger.Lives()
 	return func(low record.Offset) {
 		p.ledger.Checked("R3")
 		p.promised = max(p.promised, low)
 		if !p.closing && low > p.start {
-			p.start, p.startSince, p.startLife = low, p.ledger.Now(), life
+			p.start, p.startSince = low, p.ledger.Now()
 		}
 	}
 }

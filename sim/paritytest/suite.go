@@ -1,8 +1,12 @@
-// Package paritytest is the suite of file semantics that both sides of the seam env.Disk pass: the real disk and the
-// simulated one. Each case states one thing that core may rely on.
+// Package paritytest is the suite of file and connection semantics that both sides of the seams env.Disk and env.Network pass: the
+// real ones and the simulated ones. Each case states one thing that core may rely on.
 //
-// What a kernel cannot be made to show in a test, the loss of what was not synced, is not here: package sim tests its
-// own model of it, which rests on POSIX and on what the manual pages of fsync and rename leave open.
+// What a kernel cannot be made to show in a test is not here: package sim tests its own model of it. The model rests, for the loss
+// of what was not synced, on POSIX and on what the manual pages of fsync and rename leave open; for a failed sync that drops
+// dirty pages, on what Linux documents of errors in writing back; for writes that never arrive or arrive elsewhere and
+// for sectors that go bad, on published studies of disks. Short transfers are hidden by the port: a ReadAt or WriteAt goes on
+// where the kernel stopped, as package os does it, so that all that is left to see is what happens between the parts.
+// Of connections, cuts and half-open ends rest on what TCP does when nothing gets through: it sends again, and ends after a time.
 package paritytest
 
 import (

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// runner applies, builds and runs mutants.
+type runner struct {
+	root     string // of the tree
+	scenario string
+	from     uint64
+	jobs     int
+	budget   time.Duration // for the seeds of one mutant
+}
+
+// outcome is what became of one mutant.
+type outcome struct {
+	id        string
+	found     bool
+	seeds     int
+	took      time.Duration
+	invariant string
+	replay    string
+	trouble   error // it could not be tried
+}
+
+func main() {
+	var r runner
+	flag.StringVar(&r.root, "root", ".", "root of the tree")
+	flag.StringVar(&r.scenario, "scenario", "single", "which scenario")
+	flag.Uint64Var(&r.from, "from", 1, "the first seed")
+	flag.IntVar(&r.jobs, "jobs", 2, "how many seeds run at a time")
+	flag.DurationVar(&r.budget, "budget", 2*time.Minute, "time for the seeds of one mutant")
+	flag.Parse()
+	if err := r.run(flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// run tries the mutants with the given ids, or all, and prints the table.
+func (r *runner) run(ids []string) error {
+	if len(ids) == 0 {
+		var err error
+		if ids, err = patches(filepath.Join(r.root, "scenarios", "mutants")); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%-6s %-6s %6s %8s  %-14s %s\n", "mutant", "found", "seeds", "seconds", "invariant", "first seed")
+	missed := 0
+	for _, id := range ids {
+		o := r.try(id)
+		if o.trouble != nil {
+			return fmt.Errorf("%s: %w", id, o.trouble)
+		}
+		verdict := "yes"
+		if !o.found {
+			verdict = "NO"
+			missed++
+		}
+		fmt.Printf("%-6s %-6s %6d %8.1f  %-14s %s\n", o.id, verdict, o.seeds, o.took.Seconds(), o.invariant, o.replay)
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %d mutants were not found", missed, len(ids))
+	}
+	return nil
+}
+
+// patches lists the mutants of a directory.
+func patches(dir string) ([]string, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.patch"))
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(filepath.Base(name), ".patch")
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// try puts one mutant into a copy of the tree and runs seeds until one finds it.
+func (r *runner) try(id string) (o outcome) {
+	o.id = id
+	scratch, err := os.MkdirTemp("", "mutant-"+id+"-")
+	if err != nil {
+		o.trouble = err
+		return o
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	binary := filepath.Join(scratch, "lignum")
+	if o.trouble = r.build(id, scratch, binary); o.trouble != nil {
+		return o
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
+	defer cancel()
+	began := time.Now()
+	cmd := exec.CommandContext(ctx, binary, "sim", "run", "--scenario", r.scenario, "--fail-fast", "--seeds", "1000000000",
+		"--from", strconv.FormatUint(r.from, 10), "--jobs", strconv.Itoa(r.jobs))
+	out, err := cmd.Output()
+	o.took = time.Since(began)
+	o.read(out)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		o.trouble = err
+	}
+	return o
+}
+
+// build copies the tree, applies the patch, and builds the binary.
+func (r *runner) build(id, scratch, binary string) error {
+	tree := filepath.Join(scratch, "tree")
+	if err := copyTree(r.root, tree); err != nil {
+		return err
+	}
+	patch, err := filepath.Abs(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
+	if err != nil {
+		return err
+	}
+	if err := command(tree, "git", "apply", patch); err != nil {
+		return fmt.Errorf("the patch does not apply: %w", err)
+	}
+	return command(tree, "go", "build", "-o", binary, "./cmd/lignum")
+}
+
+func command(dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// copyTree copies the Go sources that the binary is built from.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if base := d.Name(); rel != "." && (base[0] == '.' || base == "bin" || base == "testdata" || rel == filepath.Join("scenarios", "clients")) {
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		if ext := filepath.Ext(path); ext != ".go" && ext != ".mod" && ext != ".sum" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), content, 0o644)
+	})
+}
+
+var (
+	foundLine = regexp.MustCompile(`^seed (\d+) at [0-9.]+s (\S*) (\S+): `)
+	seedsLine = regexp.MustCompile(`^seeds +(\d+) `)
+)
+
+// read takes what a run printed.
+func (o *outcome) read(out []byte) {
+	for line := range strings.Lines(string(out)) {
+		if m := seedsLine.FindStringSubmatch(line); m != nil {
+			o.seeds, _ = strconv.Atoi(m[1])
+		}
+		m := foundLine.FindStringSubmatch(line)
+		if m == nil || o.found {
+			continue
+		}
+		o.found, o.invariant, o.replay = true, m[3], "seed "+m[1]
+		if m[2] != "" {
+			o.invariant += " (white box)" // the broker's own assertion
+		}
+	}
+}

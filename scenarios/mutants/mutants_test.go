@@ -1,0 +1,37 @@
+package main
+
+import (
+	"os/exec"
+	"testing"
+)
+
+// TestPatchesApply: a mutant must fit the tree as it is.
+func TestPatchesApply(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not there")
+	}
+	ids, err := patches(".")
+	if err != nil || len(ids) == 0 {
+		t.Fatalf("%d patches, %v", len(ids), err)
+	}
+	for _, id := range ids {
+		t.Run(id, func(t *testing.T) {
+			if err := command("../..", "git", "apply", "--check", "scenarios/mutants/"+id+".patch"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestRead(t *testing.T) {
+	var o outcome
+	o.read([]byte("seed 7 at 12.000000001s  D1: t0-0: gone: replay with: lignum\nseed 9 at 1.5s broker panic: nil: x\nseeds      12 (2 with\n"))
+	if !o.found || o.invariant != "D1" || o.seeds != 12 || o.replay != "seed 7" {
+		t.Errorf("%+v", o)
+	}
+	o = outcome{}
+	o.read([]byte("seed 9 at 1.5s broker violation: x: y\n"))
+	if o.invariant != "violation (white box)" {
+		t.Errorf("%+v", o)
+	}
+}
