@@ -55,6 +55,10 @@ sim-long: ## simulate many more seeds (SEEDS, 2000 unless given)
 sim-arch: ## one seed's trace on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS
 	sim/arch
 
+.PHONY: mutants
+mutants: ## put known defects back, one at a time, and count the seeds until one is found; ARGS are passed on (ids, -budget 2m)
+	$(GO) run ./scenarios/mutants $(ARGS)
+
 .PHONY: bench
 bench: build ## the packages' benchmarks, then the binary over loopback beside the machine's own limits
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./core/... ./transport/... ./disk/...

@@ -29,6 +29,9 @@ var faultKinds = []struct {
 	{"close errors", func(f *faults) { f.disk(sim.Rates{Close: f.rate()}) }},
 	{"space errors", func(f *faults) { f.disk(sim.Rates{Space: f.rate()}) }},
 	{"full disk", func(f *faults) { f.fill() }},
+	{"short transfers", func(f *faults) { f.disk(sim.Rates{ShortRead: 10 * f.rate() / 4, ShortWrite: 10 * f.rate() / 4}) }},
+	{"slow calls", func(f *faults) { f.disk(sim.Rates{Slow: f.rate() / 10}) }},
+	{"stuck calls", func(f *faults) { f.disk(sim.Rates{Stuck: f.rate() / 10}) }},
 }
 
 // maxJump is how far the host's time of day may be away from the clients': less than a topic tolerates.
@@ -52,6 +55,7 @@ type faults struct {
 	excused    bool       // the disk was full in the present life
 	lastPower  bool       // the armed one is a power cut
 	ahead      env.Millis // of the clients' time of day
+	stuckSince env.Instant
 }
 
 // begin draws what this seed strikes with.
@@ -64,6 +68,7 @@ func (f *faults) begin(s *single) {
 	}
 	f.pace = pick(&f.rand, 2*time.Second, 5*time.Second, 15*time.Second)
 	f.loading = f.rand.Below(2) == 0
+	f.stuckSince = env.Never
 }
 
 func (f *faults) count(name string) { f.counts[name]++ }
@@ -305,18 +310,26 @@ func (f *faults) finalCrash() {
 	}
 }
 
+// freeStuck ends a process of which a call does not return: an operator would.
+func (f *faults) freeStuck() {
+	switch {
+	case !f.s.host.Running() || f.s.host.Stuck() == 0:
+		f.stuckSince = env.Never
+	case f.stuckSince == env.Never:
+		f.stuckSince = f.s.world.Now()
+	case f.s.healed || f.s.world.Now().Sub(f.stuckSince) > 5*time.Second:
+		f.stuckSince = env.Never
+		f.crash("kill", f.s.host.Kill)
+	}
+}
+
 // happened is how often each kind really happened.
 func (f *faults) happened() map[string]uint64 {
 	m := maps.Clone(f.counts)
-	d := f.s.host.Disk()
-	for name, kinds := range map[string][]sim.OpKind{
-		"sync errors": {sim.OpSync, sim.OpSyncDir}, "write errors": {sim.OpWrite}, "read errors": {sim.OpRead}, "close errors": {sim.OpClose},
-	} {
-		for _, k := range kinds {
-			if n := d.Faults(k); n > 0 {
-				m[name] += n
-			}
+	f.s.host.Disk().EachFault(func(k sim.FaultKind, times uint64) {
+		if times > 0 {
+			m[k.String()] += times
 		}
-	}
+	})
 	return m
 }

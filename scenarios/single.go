@@ -10,6 +10,7 @@ import (
 	"lignum/core/env"
 	"lignum/core/record"
 	"lignum/linearizability"
+	"lignum/scenarios/inspect"
 	"lignum/scenarios/ledger"
 	"lignum/scenarios/traffic"
 	"lignum/sim"
@@ -182,6 +183,7 @@ func (s *single) openGates() {
 func (s *single) watch() {
 	s.world.After(20*time.Millisecond, s.watch)
 	s.faults.notice()
+	s.faults.freeStuck()
 	if s.host.Running() || s.faults.restarting {
 		return
 	}
@@ -219,6 +221,7 @@ func (s *single) lookAtAll() {
 	}
 	traffic.NewLastReader(s.stage, uint64(1000+s.readers), patience, func() {
 		s.readers++
+		s.inspect()
 		if s.readers == 2 || len(s.world.Findings()) > 0 {
 			s.finished = true
 			return
@@ -226,6 +229,13 @@ func (s *single) lookAtAll() {
 		s.faults.finalCrash()
 		s.world.After(100*time.Millisecond, s.lookAtAll)
 	})
+}
+
+// inspect looks at the broker's files, while it rests.
+func (s *single) inspect() {
+	if err := inspect.Disk(s.host.Disk(), s.books.Check); err != nil {
+		s.fail("L5", "the files cannot be looked at: %v", err)
+	}
 }
 
 // result closes the books.

@@ -10,6 +10,9 @@ package sim
 //
 // A tear has one place only, the middle. Disks for it are made with NoWriteback.
 type Walk struct {
+	// Whole leaves tears out: everything is kept or lost. With 12 things at stake that is 4,096 ways, not half a million.
+	Whole bool
+
 	path   []turn
 	at     int
 	begun  bool
@@ -41,6 +44,9 @@ func (w *Walk) Next() bool {
 func (w *Walk) Choose(d Decision, n int64) int64 {
 	if d == DecideTear {
 		return n / 2
+	}
+	if w.Whole {
+		n = min(n, 2)
 	}
 	if w.at == len(w.path) {
 		w.path = append(w.path, turn{options: n})

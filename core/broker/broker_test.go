@@ -275,3 +275,34 @@ func TestCleanStop(t *testing.T) {
 		t.Errorf("the start was not taken for a clean one: %q", r.logged)
 	}
 }
+
+// TestDeletedBeforeAKill: a topic that was deleted just before the process died does not stand in the way of a new one of its name, whatever
+// part of the deletion has reached the disk.
+func TestDeletedBeforeAKill(t *testing.T) {
+	for calls := uint64(1); calls < 40; calls++ {
+		r := newRig(t, nil)
+		r.create("t", 1)
+		r.produce("t", 0, -1, batch("old"))
+		q := kmsg.NewPtrDeleteTopicsRequest()
+		d := kmsg.NewDeleteTopicsRequestTopic()
+		name := "t"
+		d.Topic = &name
+		q.Topics = append(q.Topics, d)
+		r.host.KillAt(calls)
+		r.send(q, 6)
+		r.world.Run(r.world.Now().Add(time.Second))
+		if r.host.Running() {
+			r.host.Kill()
+		}
+		r.start()
+		m := kmsg.NewPtrMetadataRequest()
+		if out := ask[*kmsg.MetadataResponse](r, m, 9); len(out.Topics) == 0 {
+			r.create("t", 1)
+			if got := r.read("t", 0, 0); got != nil {
+				t.Errorf("killed at call %d: the new topic has %v", calls, got)
+			}
+		} else if got := r.read("t", 0, 0); !slices.Equal(got, []string{"old"}) {
+			t.Errorf("killed at call %d: the topic that was not deleted has %v", calls, got)
+		}
+	}
+}

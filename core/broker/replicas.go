@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 
 	"lignum/core/config"
 	"lignum/core/env"
@@ -68,12 +69,12 @@ func (b *Broker) apply(c metadata.Changes) {
 
 // applyAll makes the replicas of a whole image, at the start.
 func (b *Broker) applyAll() {
+	b.setStraysAside()
 	for _, t := range b.image.Topics() {
 		for i := range t.Partitions {
 			b.follow(record.Partition{Topic: t.ID, Index: int32(i)}, &t.Partitions[i])
 		}
 	}
-	b.reportStrays()
 }
 
 // topicConfig is what is in force for a topic on this broker.
@@ -166,13 +167,20 @@ func (b *Broker) removeTopic(id record.TopicID) {
 	}
 }
 
-// reportStrays names the directories that belong to no topic. They are left alone: nothing of a user's is removed unasked.
-func (b *Broker) reportStrays() {
-	for _, log := range b.store.Logs() {
+// setStraysAside moves the directories out of the way that belong to no topic: of one that was deleted just before the last stop, or
+// put there by somebody. Nothing of a user's is removed unasked.
+func (b *Broker) setStraysAside() {
+	for _, log := range slices.Clone(b.store.Logs()) {
 		if log.ID() == quorum.Partition() || b.image.Partition(log.ID()) != nil {
 			continue
 		}
-		b.Log(env.Warn, "a directory belongs to no topic and is left alone", "directory", log.Dir(), "topic id", log.ID().Topic)
+		b.store.SetAside(log.ID(), func(to string, err error) {
+			if err != nil {
+				b.Log(env.Error, "a directory that belongs to no topic could not be set aside", "directory", log.Dir(), "error", err)
+				return
+			}
+			b.Log(env.Warn, "a directory belongs to no topic and was set aside", "directory", log.Dir(), "topic id", log.ID().Topic, "now", to)
+		})
 	}
 	for _, dir := range b.store.Strays() {
 		b.Log(env.Warn, "a directory is not a partition of this cluster and is left alone", "directory", dir)

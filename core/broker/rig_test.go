@@ -215,7 +215,7 @@ func (r *rig) read(topic string, partition int32, offset int64) (values []string
 	out := ask[*kmsg.FetchResponse](r, fetchRequest(topic, partition, offset), 12)
 	p := out.Topics[0].Partitions[0]
 	if p.ErrorCode != 0 {
-		r.Fatalf("fetch %s-%d at %d: error %d", topic, partition, offset, p.ErrorCode)
+		r.Fatalf("fetch %s-%d at %d: error %v; the broker's log: %q", topic, partition, offset, wire.ErrorCode(p.ErrorCode), r.logged)
 	}
 	for rest := p.RecordBatches; len(rest) > 0; {
 		var b record.Batch

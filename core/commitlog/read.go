@@ -74,7 +74,7 @@ func (r *ReadResult) add(c *chunk, from, to int) {
 	r.n++
 }
 
-// Read finds batches. If they are all in memory the result is complete; otherwise a job is returned, to be run on a reader's
+// Read finds batches. If they are all in memory, or where they are on disk is remembered, the result is complete; otherwise a job is returned, to be run on a reader's
 // lane and given to Finish. An offset outside the log is ErrOutOfRange; at the end, or at UpTo, the result is empty.
 func (l *Log) Read(r ReadRequest) (ReadResult, *ReadJob, error) {
 	if start := l.ReadableStart(); r.From < start || r.From > l.end {
@@ -99,6 +99,9 @@ func (l *Log) read(r ReadRequest, at record.Offset) (ReadResult, *ReadJob, error
 	until := min(r.UpTo, s.next)
 	if len(l.ring.chunks) > 0 {
 		until = min(until, l.ring.chunks[0].lo)
+	}
+	if out, ok := l.follow(r, s, at, until); ok {
+		return out, nil, nil
 	}
 	return ReadResult{}, &ReadJob{
 		request: r, until: until, scratch: l.ring.mem.Get(searchBytes),

@@ -155,6 +155,9 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 	case j.length == 0:
 		return ReadResult{}, nil, nil
 	}
+	if s != nil && j.generation == l.generation {
+		j.length = s.trail.cut(j.position, j.length)
+	}
 	return ReadResult{File: j.file, Position: j.position, Length: j.length}, nil, nil
 }
 

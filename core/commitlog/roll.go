@@ -38,6 +38,7 @@ func (l *Log) begin(base record.Offset, wall env.Millis) *segment {
 	}
 	l.limitAge(s)
 	l.segments = append(l.segments, s)
+	l.forgetTrail()
 	return s
 }
 
@@ -84,7 +85,7 @@ func (l *Log) TruncateTo(o record.Offset) {
 
 // cutAt makes the segment end below the offset. What its indexes shall hold is found when the file is cut.
 func (s *segment) cutAt(o record.Offset) {
-	s.next, s.sealed, s.settle = o, true, true
+	s.next, s.sealed, s.settle, s.trail = o, true, true, nil
 	s.index.keep(0)
 	s.times.keep(0)
 	s.txns.keep(abortedBelow(s.txns.fresh, o))

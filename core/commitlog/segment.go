@@ -29,6 +29,7 @@ type segment struct {
 	recvWall    env.Millis  // the same by the wall clock, to be carried over a restart
 	snapshot    []byte      // producer state below base, to be written with the creation; nil: none
 	files       fileSet     // handles of the files; nil where they are not open
+	trail       trail       // where some of its batches are; empty if it was found on the disk or cut
 }
 
 // settled reports whether the loop knows the size of the file.

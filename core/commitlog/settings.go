@@ -77,8 +77,6 @@ type OpenOptions struct {
 	StartOffset record.Offset
 	// Wall is the time of day, for what has no known age.
 	Wall env.Millis
-	// ProducerTTL is producer.id.expiration.ms; 0 means Kafka's default of one day.
-	ProducerTTL int64
 }
 
 // AppendInfo is what a batch does not say itself.

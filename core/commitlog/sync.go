@@ -26,7 +26,6 @@ type Sync struct {
 	start    logStart
 	doStart  bool
 	doDir    bool
-	since    env.Instant // what the log's unflushed was
 	closing  []env.File
 	err      error
 }
@@ -62,7 +61,7 @@ func (s *segment) unsynced() bool {
 
 // gatherSync takes what no sync covers. At a close everything counts as sealed.
 func (l *Log) gatherSync(closing bool) *Sync {
-	s := &Sync{disk: l.lane.disk, dir: l.lane.dir, end: l.written, since: l.unflushed, closing: l.closing}
+	s := &Sync{disk: l.lane.disk, dir: l.lane.dir, end: l.written, closing: l.closing}
 	for _, seg := range l.segments {
 		if !seg.unsynced() && !closing {
 			continue

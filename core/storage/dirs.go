@@ -13,14 +13,15 @@ const (
 	rootDir      = "."
 	journalDir   = "journal"
 	deleteSuffix = "-delete"
+	straySuffix  = "-stray"
 )
 
 // dirName is the directory of a partition.
 func dirName(topic string, index int32) string { return fmt.Sprintf("%s-%d", topic, index) }
 
-// deletedName is where a partition's directory goes when it is deleted: no topic's name, and never the same twice.
-func deletedName(dir string, id record.TopicID) string {
-	return fmt.Sprintf("%s.%x%s", dir, id[:], deleteSuffix)
+// awayName is where a partition's directory goes when it is deleted or set aside: no topic's name, and never the same twice.
+func awayName(dir string, id record.TopicID, suffix string) string {
+	return fmt.Sprintf("%s.%x%s", dir, id[:], suffix)
 }
 
 // parseDir takes a topic and an index from a directory's name.

@@ -10,6 +10,7 @@
 //	replication-offset-checkpoint       each log's high watermark
 //	<topic>-<partition>/                one log
 //	<topic>-<partition>.<id>-delete/    one that was deleted and is to be removed
+//	<topic>-<partition>.<id>-stray/     one that belonged to no topic, set aside and never touched again
 //	journal/                            the broker's write-ahead journal
 //
 // One drain of the loop gives each log that took appends one Writes; together they are one job on the write lane, a turn. The same bytes of

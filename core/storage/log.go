@@ -44,7 +44,6 @@ type Log struct {
 	last     uint64 // sequence of its last entry
 	written  uint64 // sequence of the last entry whose bytes are in the log's own files
 	synced   uint64 // sequence of the last entry that is durable there
-	syncFrom uint64 // written at the start of the sync that is under way
 	wantSync bool   // is in store.syncs
 	syncing  bool
 

@@ -79,7 +79,8 @@ type removal struct {
 	id    record.Partition
 	dir   string // empty: it was missing
 	delay time.Duration
-	log   *Log // until the journal knows of the deletion
+	aside func(to string) // it is not deleted, only moved out of the way; gets the directory's new name
+	log   *Log            // until the journal knows of the deletion
 	done  func(error)
 	then  []func() // wait for the name
 }
@@ -94,11 +95,21 @@ type unlinking struct {
 
 // Delete ends a partition. done is called once no restart can bring it back; the files go file.delete.delay.ms later.
 func (s *Store) Delete(id record.Partition, done func(error)) {
+	s.takeOut(&removal{id: id, done: done})
+}
+
+// SetAside ends a partition that nobody knows and keeps its files: the directory gets a name that no topic has. done gets that name.
+func (s *Store) SetAside(id record.Partition, done func(to string, err error)) {
+	var name string
+	s.takeOut(&removal{id: id, aside: func(to string) { name = to }, done: func(err error) { done(name, err) }})
+}
+
+func (s *Store) takeOut(r *removal) {
+	id, done := r.id, r.done
 	if s.failure != nil {
 		done(s.failure)
 		return
 	}
-	r := &removal{id: id, done: done}
 	l := s.logs[id]
 	if l != nil {
 		r.dir, r.delay, r.log = l.dir, l.deleteDelay, l
@@ -172,7 +183,11 @@ func (s *Store) closeLog(l *Log, then func(error)) {
 
 // moveAway gives the directory of a closed log a name that no topic has.
 func (s *Store) moveAway(r *removal, err error) {
-	disk, to := s.Disk, deletedName(r.dir, s.randomID())
+	suffix := deleteSuffix
+	if r.aside != nil {
+		suffix = straySuffix
+	}
+	disk, to := s.Disk, awayName(r.dir, s.randomID(), suffix)
 	s.Jobs.Start(s.laneOf(r.id), func() func() {
 		if err == nil && r.dir != "" {
 			if err = disk.Rename(r.dir, to); err == nil {
@@ -198,7 +213,10 @@ func (s *Store) ended(r *removal, to string, err error) {
 		return
 	}
 	s.journal.Safe(r.id, s.journal.DurableSeq())
-	if r.dir != "" {
+	switch {
+	case r.aside != nil:
+		r.aside(to)
+	case r.dir != "":
 		s.planUnlink(unlinking{dir: to}, r.delay)
 	}
 	s.deleting = slices.DeleteFunc(s.deleting, func(other *removal) bool { return other == r })

@@ -163,7 +163,7 @@ func (f *found) list(d env.Disk) error {
 	for _, e := range entries {
 		topic, index, ok := parseDir(e.Name)
 		switch {
-		case !e.Dir || e.Name == journalDir:
+		case !e.Dir || e.Name == journalDir || strings.HasSuffix(e.Name, straySuffix):
 		case strings.HasSuffix(e.Name, deleteSuffix):
 			f.deleted = append(f.deleted, e.Name)
 		case !ok:
@@ -227,7 +227,6 @@ func (s *Store) open(f *found) {
 		}
 		o := commitlog.OpenOptions{
 			Clean: f.clean, RecoveryPoint: m.recovery, StartOffset: m.start, Wall: s.Clock.Wall(),
-			ProducerTTL: s.o.ProducerTTL.Milliseconds(),
 		}
 		disk := s.Disk
 		s.startup.opening++

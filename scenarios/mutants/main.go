@@ -63,11 +63,13 @@ func (r *runner) run(ids []string) error {
 	missed := 0
 	for _, id := range ids {
 		o := r.try(id)
-		if o.trouble != nil {
-			return fmt.Errorf("%s: %w", id, o.trouble)
-		}
 		verdict := "yes"
-		if !o.found {
+		switch {
+		case o.trouble != nil:
+			fmt.Printf("%-6s not tried: %v\n", id, o.trouble)
+			missed++
+			continue
+		case !o.found:
 			verdict = "NO"
 			missed++
 		}
