@@ -34,6 +34,13 @@ var faultKinds = []struct {
 	{"stuck calls", func(f *faults) { f.disk(sim.Rates{Stuck: f.rate() / 10}) }},
 }
 
+// singleFaults are the kinds that happen in the scenario "single".
+var singleFaults = []string{
+	"kill", "power", "kill in a call", "power in a call", "stop", "fail-stop", "pause", "clock jump", "break", "clog", "full disk",
+	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
+	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors",
+}
+
 // maxJump is how far the host's time of day may be away from the clients': less than a topic tolerates.
 const maxJump = 50 * time.Minute
 

@@ -52,6 +52,8 @@ type Result struct {
 	Totals    ledger.Totals
 	Judged    uint64 // operations that the linearizability checker judged
 	Lives     uint64 // processes that there were
+
+	length time.Duration // as it was asked for
 }
 
 // Vacuous says why the run has shown nothing, or "".
@@ -72,8 +74,11 @@ func (r *Result) Report() string {
 	if len(r.Findings) == 0 {
 		return ""
 	}
-	f := r.Findings[0]
-	return fmt.Sprintf("%s: replay with: lignum sim replay --scenario %s --seed %d", f, r.Scenario, r.Seed)
+	length := ""
+	if r.length != 0 {
+		length = fmt.Sprintf(" --length %v", r.length)
+	}
+	return fmt.Sprintf("%s: replay with: lignum sim replay --scenario %s --seed %d%s", r.Findings[0], r.Scenario, r.Seed, length)
 }
 
 // Scenario is a named bad day.
@@ -81,12 +86,28 @@ type Scenario struct {
 	Name  string
 	About string
 	Run   func(Options) Result
+	// Faults are the kinds of faults that must really happen in a thousand seeds.
+	Faults []string
+}
+
+// enough is how many seeds must show every kind of fault.
+const enough = 1000
+
+// Idle lists the kinds of faults that should have happened in so many seeds, and did not.
+func (s Scenario) Idle(sum *Summary) []string {
+	var idle []string
+	for _, kind := range s.Faults {
+		if sum.Seeds >= enough && sum.Faults[kind] == 0 {
+			idle = append(idle, kind)
+		}
+	}
+	return idle
 }
 
 // All lists the scenarios.
 func All() []Scenario {
 	return []Scenario{
-		{Name: "single", About: "one broker, all kinds of clients, crashes and disk faults", Run: Single},
+		{Name: "single", About: "one broker, all kinds of clients, crashes and disk faults", Run: Single, Faults: singleFaults},
 	}
 }
 

@@ -73,7 +73,7 @@ func newSingle(o Options) *single {
 		s.stage.Tell = s.tell
 		s.world.Tell(func(l sim.Line) {
 			who := "event"
-			if l.Kind == "disk" {
+			if l.Error != "" {
 				who = "disk"
 			}
 			s.tell(who, l.Words())
@@ -241,7 +241,7 @@ func (s *single) inspect() {
 // result closes the books.
 func (s *single) result() Result {
 	r := Result{
-		Scenario: "single", Seed: s.o.Seed, Events: s.world.Steps(), Requests: s.stage.Requests, Simulated: time.Duration(s.world.Now()),
+		Scenario: "single", Seed: s.o.Seed, length: s.o.Length, Events: s.world.Steps(), Requests: s.stage.Requests, Simulated: time.Duration(s.world.Now()),
 		Lives: s.host.Life(), Faults: s.faults.happened(), Totals: s.books.Totals(),
 	}
 	if len(s.world.Findings()) == 0 {

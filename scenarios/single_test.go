@@ -47,6 +47,9 @@ func TestSeeds(t *testing.T) {
 				sum.Seeds, sum.Events, uint64(float64(2*sum.Events)/took.Seconds()), sum.Simulated.Round(time.Second), took.Round(time.Millisecond), sum.ForbiddenShare())
 			t.Logf("faults: %s", strings.Join(Counts(sum.Faults), ", "))
 			t.Logf("checks: %s", strings.Join(Counts(sum.Checks), ", "))
+			if idle := s.Idle(&sum); len(idle) > 0 {
+				t.Errorf("faults that never happened: %v", idle)
+			}
 			if len(sum.Empty)*4 > sum.Seeds {
 				t.Errorf("%d of %d seeds have shown nothing, e.g. seed %d: %s", len(sum.Empty), sum.Seeds, sum.Empty[0].Seed, sum.Empty[0].Vacuous())
 			}

@@ -80,8 +80,9 @@ func (c *Conn) Host() *Host { return c.host }
 
 // Send sends a frame: its length, and the body, which may be used again at once.
 func (c *Conn) Send(body []byte) {
-	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
-	c.SendRaw(append(frame, body...))
+	w := c.world
+	w.scratch = append(binary.BigEndian.AppendUint32(w.scratch[:0], uint32(len(body))), body...)
+	c.SendRaw(w.scratch)
 }
 
 // SendRaw sends bytes as they are.

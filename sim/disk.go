@@ -250,6 +250,18 @@ func (d *Disk) Usage(path string) (env.Usage, error) {
 	return env.Usage{TotalBytes: d.options.Capacity, FreeBytes: d.options.Capacity - d.used}, nil
 }
 
+// SyncAll makes everything durable, names and content, as the kernel may do at any time.
+func (d *Disk) SyncAll() {
+	d.syncDirectory(d.root.dir)
+	d.walk(d.root, func(i *inode) {
+		if i.dir != nil {
+			d.syncDirectory(i.dir)
+		} else {
+			d.flush(i)
+		}
+	})
+}
+
 // SetCapacity changes the volume's size, also to less than what is used: then nothing finds room.
 func (d *Disk) SetCapacity(bytes int64) { d.options.Capacity = bytes }
 

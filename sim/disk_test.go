@@ -523,3 +523,15 @@ func TestLanesKeepTheirOrder(t *testing.T) {
 		t.Error("lanes always took turns")
 	}
 }
+
+func TestSyncAll(t *testing.T) {
+	d := sim.NewDisk(sim.DiskOptions{})
+	must(t, d.Mkdir("d"), d.Mkdir("e"))
+	f := open(t, d, "e/x", env.CreateNew)
+	must(t, f.WriteAt(0, fill('a', 5000)), d.Rename("e/x", "d/x"))
+	d.SyncAll()
+	d.PowerBy(sim.LoseAll())
+	if content(t, d, "d/x") != string(fill('a', 5000)) || content(t, d, "e/x") != "absent" {
+		t.Error("not all of it is durable")
+	}
+}

@@ -248,11 +248,12 @@ func (j *hostJobs) Start(lane env.Lane, run func() (done func())) {
 		l.waiting = append(l.waiting, run)
 		return
 	}
-	l := &hostLane{}
 	if n := len(h.spareLanes); n > 0 {
-		l, h.spareLanes = h.spareLanes[n-1], h.spareLanes[:n-1]
+		h.lanes[lane] = h.spareLanes[n-1]
+		h.spareLanes = h.spareLanes[:n-1]
+	} else {
+		h.lanes[lane] = &hostLane{}
 	}
-	h.lanes[lane] = l
 	h.begin(lane, run)
 }
 

@@ -115,8 +115,15 @@ func recoverLedger(d env.Disk) (env.File, int64, error) {
 }
 
 func (l *ledger) Connected(env.ConnID, env.ConnInfo) { l.connected++ }
-func (l *ledger) Disconnected(c env.ConnID)          { l.gone[c] = true }
-func (l *ledger) Deadline() env.Instant              { return l.deadline }
+
+func (l *ledger) Disconnected(c env.ConnID) {
+	if l.gone[c] {
+		panic("a connection ends twice")
+	}
+	l.gone[c] = true
+}
+
+func (l *ledger) Deadline() env.Instant { return l.deadline }
 
 func (l *ledger) Tick() {
 	l.ticks++

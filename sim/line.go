@@ -15,6 +15,8 @@ type Line struct {
 	Host string      `json:"host,omitempty"` // whom it concerns
 	Conn env.ConnID  `json:"conn,omitempty"` // which of its connections
 	Text string      `json:"text"`
+	// Error is what a call on a disk failed with.
+	Error string `json:"error,omitempty"`
 }
 
 // String is the line for people.
@@ -22,10 +24,14 @@ func (l Line) String() string { return fmt.Sprintf("%4d.%09d %s", l.At/1e9, l.At
 
 // Words is the line without its time.
 func (l Line) Words() string {
-	if l.Conn != 0 {
-		return fmt.Sprintf("%s connection %d: %s", l.Host, l.Conn, l.Text)
+	text := l.Text
+	if l.Error != "" {
+		text += " fails: " + l.Error
 	}
-	return l.Host + ": " + l.Text
+	if l.Conn != 0 {
+		return fmt.Sprintf("%s connection %d: %s", l.Host, l.Conn, text)
+	}
+	return l.Host + ": " + text
 }
 
 // JSONLines returns a function for Tell that writes each line as one JSON object. The first error of out is kept in err.
@@ -148,7 +154,7 @@ func (o Op) String() string {
 func (w *World) tellOp(h *Host, op Op, err error) {
 	l := Line{At: w.now, Kind: "disk", Host: h.options.Name, Text: op.String()}
 	if err != nil {
-		l.Text += ": " + err.Error()
+		l.Error = err.Error()
 	}
 	w.tell(l)
 }

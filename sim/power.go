@@ -150,7 +150,7 @@ func (d *Disk) resolveFile(i *inode, c Chooser) {
 	for index := range i.pages {
 		p := &i.pages[index]
 		if p.pending() != 0 {
-			d.resolvePage(p, cut-int64(index)*pageSize, c)
+			d.resolvePage(p, size-int64(index)*pageSize, cut-int64(index)*pageSize, c)
 		}
 		p.listed = false
 		if rest := size - int64(index)*pageSize; rest < pageSize && p.now != nil {
@@ -184,8 +184,9 @@ func resolveSize(i *inode, c Chooser) (size, cut int64) {
 	return size, cut
 }
 
-// resolvePage decides for each sector of a page that differs from the medium. What the medium has behind cut is gone.
-func (d *Disk) resolvePage(p *page, cut int64, c Chooser) {
+// resolvePage decides for each sector of a page that differs from the medium. What lies behind size is cut off anyway, and what the
+// medium has behind cut is gone.
+func (d *Disk) resolvePage(p *page, size, cut int64, c Chooser) {
 	base := p.was
 	if base != nil && cut < pageSize {
 		clear(base[max(0, cut):])
@@ -194,7 +195,7 @@ func (d *Disk) resolvePage(p *page, cut int64, c Chooser) {
 		one := units & -units
 		lo := int64(bits.TrailingZeros8(units)) * d.unit()
 		outcome := int64(0)
-		if p.wrote&^p.doomed&one != 0 {
+		if p.wrote&^p.doomed&one != 0 && lo < size {
 			outcome = c.Choose(DecideSector, 3)
 		}
 		switch outcome {

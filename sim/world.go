@@ -32,6 +32,7 @@ type World struct {
 	links    map[way]Link // that are not as everywhere
 	sites    uint32
 	network  [networkFaults]uint64
+	scratch  []byte // of a send
 	calls    []func()
 	freeCall []uint64
 	current  *worker   // the job that runs

@@ -405,19 +405,3 @@ type rawClient struct {
 func (r *rawClient) Connected(c *sim.Conn)      { c.SendRaw([]byte(r.send)) }
 func (r *rawClient) Received(*sim.Conn, []byte) {}
 func (r *rawClient) Disconnected(*sim.Conn)     { r.over = true }
-
-func BenchmarkWorld(b *testing.B) {
-	b.ReportAllocs()
-	steps := uint64(0)
-	virtual := time.Duration(0)
-	for seed := uint64(0); b.Loop(); seed++ {
-		s := newStory(seed, ledgerOptions{})
-		s.crashes(true)
-		s.run(5 * time.Second)
-		steps += s.world.Steps()
-		virtual += 5 * time.Second
-		s.world.Close()
-	}
-	b.ReportMetric(float64(steps)/b.Elapsed().Seconds(), "events/s")
-	b.ReportMetric(virtual.Seconds()/b.Elapsed().Seconds(), "virtual-s/s")
-}

@@ -68,6 +68,7 @@ type simRun struct {
 	length   time.Duration
 	twice    bool
 	failFast bool
+	within   time.Duration
 }
 
 func simRunCommand() *cobra.Command {
@@ -96,6 +97,7 @@ checked nothing.`,
 	f.IntVar(&o.jobs, "jobs", 2, "how many run at a time")
 	f.DurationVar(&o.length, "length", 0, "simulated time in which faults strike; 0 is the scenario's own choice")
 	f.BoolVar(&o.failFast, "fail-fast", false, "stop at the first violation")
+	f.DurationVar(&o.within, "within", 0, "begin no more seeds after so much time; 0: run all")
 	f.BoolVar(&o.twice, "twice", false, "run each seed twice and compare the traces")
 	return cmd
 }
@@ -119,7 +121,8 @@ func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
 		group.Go(func() {
 			for {
 				n := next.Add(1) - 1
-				if n >= o.seeds || o.failFast && failed.Load() {
+				late := o.within > 0 && time.Since(began) > o.within
+				if n >= o.seeds || late || o.failFast && failed.Load() {
 					return
 				}
 				r := single(scenarios.Options{Seed: o.from + n, Length: o.length})
@@ -141,8 +144,13 @@ func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
 	switch {
 	case len(sum.Failed) > 0:
 		return fmt.Errorf("%d of %d seeds broke a promise", len(sum.Failed), sum.Seeds)
+	case sum.Seeds == 0:
+		return errors.New("nothing was checked: no seed was run")
 	case len(sum.Empty) == sum.Seeds:
 		return fmt.Errorf("nothing was checked: %s", sum.Empty[0].Vacuous())
+	}
+	if idle := s.Idle(&sum); len(idle) > 0 {
+		return fmt.Errorf("faults that never happened: %s", strings.Join(idle, ", "))
 	}
 	return nil
 }

@@ -128,14 +128,36 @@ func BenchmarkReadCold(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		from := record.Offset(i*7919) % end
-		_, job, err := l.Read(commitlog.ReadRequest{From: from, UpTo: end, MaxBytes: 1 << 20, AtLeastOne: true})
-		if err != nil || job == nil {
-			b.Fatal(err)
+		r, job, err := l.Read(commitlog.ReadRequest{From: from, UpTo: end, MaxBytes: 1 << 20, AtLeastOne: true})
+		if job != nil {
+			job.Run()
+			r, _, err = l.Finish(job)
 		}
-		job.Run()
-		r, _, err := l.Finish(job)
 		if err != nil || r.Length == 0 {
 			b.Fatal(err, r.Length)
+		}
+		r.File.Close()
+	}
+}
+
+// BenchmarkReadThrough goes through a file of 200 MB from its start, 1 MiB at a time.
+func BenchmarkReadThrough(b *testing.B) {
+	l, _ := filled(b, 1024, 200<<20)
+	l.ReleaseMemory(1 << 40)
+	end, from := l.EndOffset(), record.Offset(0)
+	size := int64(batchOf(1024-68, 1).Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		r, job, err := l.Read(commitlog.ReadRequest{From: from, UpTo: end, MaxBytes: 1 << 20, AtLeastOne: true})
+		if err != nil || job != nil && from < end-2048 {
+			b.Fatal(err, from)
+		}
+		if from += record.Offset(r.Length / size); job != nil {
+			job.Run()
+			if r, _, err = l.Finish(job); err != nil {
+				b.Fatal(err)
+			}
+			from = 0
 		}
 		r.File.Close()
 	}

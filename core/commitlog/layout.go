@@ -136,6 +136,12 @@ func (l *layout) finishSwap(swaps []string) error {
 			return fmt.Errorf("remove compacted segment %d of %s: %w", base, l.dir, err)
 		}
 	}
+	if len(swaps) > 0 {
+		// The removals first: else a loss of power might leave old segments beside the new one, and no swap file to tell (K7).
+		if err := l.disk.SyncDir(l.dir); err != nil {
+			return fmt.Errorf("finish compaction: sync %s: %w", l.dir, err)
+		}
+	}
 	for _, name := range swaps {
 		final := strings.TrimSuffix(name, swapSuffix)
 		if err := l.disk.Rename(l.path(name), l.path(final)); err != nil {

@@ -243,7 +243,7 @@ func (l *Log) add(b record.Batch, base record.Offset, epoch record.Epoch, a Appe
 	b.SetBaseOffset(base)
 	b.SetLeaderEpoch(epoch)
 	c.took(base, last+1, n)
-	s.trail.note(l.end, s.size)
+	s.trail.note(l.end, s.size, l.settings.SegmentBytes)
 	s.add(last, b.MaxTimestamp(), int64(n))
 	s.next, s.received, s.recvWall = last+1, a.Now, a.Wall
 	l.end = last + 1

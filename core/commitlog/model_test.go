@@ -307,8 +307,8 @@ func (m *machine) readSome(rt *rapid.T) {
 		if res, job, err := m.log.Read(q); job != nil {
 			m.reads = append(m.reads, &pending{q, job, m.gone})
 		} else {
+			_, _, err = m.finish(res, nil, err)
 			m.ok(err)
-			res.Release()
 		}
 		return
 	}

@@ -226,6 +226,7 @@ func (r *rig) finish(res commitlog.ReadResult, job *commitlog.ReadJob, err error
 		from = "memory"
 	}
 	if res.File != nil {
+		from = "file"
 		out = make([]byte, res.Length)
 		n, err := res.File.ReadAt(out, res.Position)
 		if n < len(out) {

@@ -9,9 +9,10 @@ import (
 
 // Bounds of what is remembered of where batches are in the files.
 const (
-	trailStep = 256 << 10 // bytes between two places
-	trailMost = 2048      // places of one segment; beyond, the older half is forgotten
-	trailKept = 2         // segments of a log that have a trail, the last ones
+	trailStep = 256 << 10 // bytes between two places at least, or a trailPart of a small segment
+	trailPart = 64
+	trailMost = 2048 // places of one segment; beyond, the older half is forgotten
+	trailKept = 2    // segments of a log that have a trail, the last ones
 )
 
 // trail remembers where in a segment's file some of its batches begin. A reader that goes through a log is served from place to place
@@ -25,8 +26,8 @@ type place struct {
 }
 
 // note remembers where a batch goes, if it is far enough behind the last place; end is the log end before it.
-func (t *trail) note(end record.Offset, pos int64) {
-	if n := len(*t); n > 0 && pos < (*t)[n-1].pos+trailStep {
+func (t *trail) note(end record.Offset, pos, segmentBytes int64) {
+	if n := len(*t); n > 0 && pos < (*t)[n-1].pos+min(trailStep, segmentBytes/trailPart) {
 		return
 	}
 	if len(*t) == trailMost {

@@ -78,88 +78,91 @@ func (r *rig) fetch(from, mark record.Offset, final bool, batches ...record.Batc
 	r.p.Fetched(r.Look(1), &c, Fetched{HighWatermark: mark, LastStable: mark, Records: all, Final: final})
 }
 
+// stories are told to the ledger, with the invariant that is broken first.
+var stories = []struct {
+	name string
+	s    Settings
+	run  func(r *rig)
+	want string // the invariant that is broken; "" for none
+}{
+	{"all is well", Settings{}, func(r *rig) {
+		a, b := r.acked(-1, 0), r.acked(1, 1)
+		r.fetch(0, 2, false, a, b)
+		r.power()
+		r.fetch(0, 2, true, a, b)
+		r.p.Settle(0, 2)
+	}, ""},
+	{"acks=all is lost", Settings{}, func(r *rig) { r.acked(-1, 0); r.power(); r.p.Settle(0, 0) }, "D1"},
+	{"acks=1 is lost with the power", Settings{}, func(r *rig) { r.acked(1, 0); r.power(); r.p.Settle(0, 0) }, ""},
+	{"acks=1 is lost without a reason", Settings{}, func(r *rig) { r.acked(1, 0); r.p.Settle(0, 0) }, "D1"},
+	{"acks=1 is lost, but it was read", Settings{}, func(r *rig) {
+		r.fetch(0, 1, false, r.acked(1, 0))
+		r.power()
+		r.p.Settle(0, 0)
+	}, "D1"},
+	{"acks=1 is lost, but a later one was acknowledged to all", Settings{}, func(r *rig) { r.acked(1, 0); r.acked(-1, 1); r.power(); r.p.Settle(0, 0) }, "D1"},
+	{"acks=all is lost under async", Settings{Async: true}, func(r *rig) { r.acked(-1, 0); r.power(); r.p.Settle(0, 0) }, ""},
+	{"acks=all is lost under async without a reason", Settings{Async: true}, func(r *rig) { r.acked(-1, 0); r.p.Settle(0, 0) }, "D1"},
+	{"another batch at the place of one that was lost", Settings{}, func(r *rig) { r.acked(1, 0); r.power(); r.acked(-1, 0) }, ""},
+	{"another batch at the place of one that was not", Settings{}, func(r *rig) { r.acked(-1, 0); r.power(); r.acked(-1, 0) }, "D1"},
+	{"two contents at one place", Settings{}, func(r *rig) {
+		a, _, _ := r.send(0)
+		b, _, _ := r.send(0)
+		r.fetch(0, 1, false, a)
+		r.fetch(0, 1, false, b)
+	}, "F2"},
+	{"a refused batch is there", Settings{}, func(r *rig) {
+		b, _, try := r.send(-1)
+		try.Answered(wire.InvalidRecord, -1)
+		r.fetch(0, 1, false, b)
+	}, "D2"},
+	{"a batch that timed out is there", Settings{}, func(r *rig) {
+		b, _, try := r.send(-1)
+		try.Answered(wire.RequestTimedOut, -1)
+		r.fetch(0, 1, false, b)
+	}, ""},
+	{"nobody sent it", Settings{}, func(r *rig) { r.fetch(0, 1, false, build(-1, -1)) }, "F8"},
+	{"a flipped bit", Settings{}, func(r *rig) {
+		b := r.acked(-1, 0)
+		b[len(b)-1] ^= 1
+		r.fetch(0, 1, false, b)
+	}, "F8"},
+	{"beyond the high watermark", Settings{}, func(r *rig) { r.fetch(0, 0, false, r.acked(-1, 0)) }, "F1"},
+	{"skipped", Settings{}, func(r *rig) {
+		a := r.acked(-1, 1)
+		a.SetBaseOffset(1)
+		c := Cursor{}
+		r.p.Fetched(r.Look(1), &c, Fetched{HighWatermark: 2, LastStable: 2, Records: a})
+	}, "F4"},
+	{"written once, there twice", Settings{}, func(r *rig) { b := r.acked(-1, 0); r.fetch(0, 2, false, b, b) }, "L2"},
+	{"idempotent, there twice", Settings{}, func(r *rig) {
+		b := build(7, 0)
+		books := r.p.Plan(b, -1)
+		books.Try()
+		books.Try()
+		r.fetch(0, 2, false, b, b)
+	}, "P1"},
+	{"a sequence is missing", Settings{}, func(r *rig) {
+		a, b := build(7, 0), build(7, 2)
+		r.p.Plan(a, -1).Try().Answered(wire.None, 0)
+		r.p.Plan(b, -1).Try().Answered(wire.None, 1)
+		r.fetch(0, 2, true, a, b)
+		r.p.Settle(0, 2)
+	}, "P2"},
+	{"out of range, but it is there", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.OutOfRange(0) }, "F5"},
+	{"out of range, for it was deleted", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.OutOfRange(0) }, ""},
+	{"deleted, and back", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.Earliest(r.Look(1), 0) }, "R3"},
+	{"deleted by nobody", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Earliest(r.Look(1), 1) }, "R2"},
+	{"a hole", Settings{}, func(r *rig) {
+		a, b := r.acked(-1, 0), r.acked(-1, 2)
+		r.fetch(0, 3, true, a)
+		r.fetch(2, 3, true, b)
+		r.p.Settle(0, 3)
+	}, "L3"},
+}
+
 func TestLedger(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		s    Settings
-		run  func(r *rig)
-		want string // the invariant that is broken; "" for none
-	}{
-		{"all is well", Settings{}, func(r *rig) {
-			a, b := r.acked(-1, 0), r.acked(1, 1)
-			r.fetch(0, 2, false, a, b)
-			r.power()
-			r.fetch(0, 2, true, a, b)
-			r.p.Settle(0, 2)
-		}, ""},
-		{"acks=all is lost", Settings{}, func(r *rig) { r.acked(-1, 0); r.power(); r.p.Settle(0, 0) }, "D1"},
-		{"acks=1 is lost with the power", Settings{}, func(r *rig) { r.acked(1, 0); r.power(); r.p.Settle(0, 0) }, ""},
-		{"acks=1 is lost without a reason", Settings{}, func(r *rig) { r.acked(1, 0); r.p.Settle(0, 0) }, "D1"},
-		{"acks=1 is lost, but it was read", Settings{}, func(r *rig) {
-			r.fetch(0, 1, false, r.acked(1, 0))
-			r.power()
-			r.p.Settle(0, 0)
-		}, "D1"},
-		{"acks=1 is lost, but a later one was acknowledged to all", Settings{}, func(r *rig) { r.acked(1, 0); r.acked(-1, 1); r.power(); r.p.Settle(0, 0) }, "D1"},
-		{"acks=all is lost under async", Settings{Async: true}, func(r *rig) { r.acked(-1, 0); r.power(); r.p.Settle(0, 0) }, ""},
-		{"acks=all is lost under async without a reason", Settings{Async: true}, func(r *rig) { r.acked(-1, 0); r.p.Settle(0, 0) }, "D1"},
-		{"another batch at the place of one that was lost", Settings{}, func(r *rig) { r.acked(1, 0); r.power(); r.acked(-1, 0) }, ""},
-		{"another batch at the place of one that was not", Settings{}, func(r *rig) { r.acked(-1, 0); r.power(); r.acked(-1, 0) }, "D1"},
-		{"two contents at one place", Settings{}, func(r *rig) {
-			a, _, _ := r.send(0)
-			b, _, _ := r.send(0)
-			r.fetch(0, 1, false, a)
-			r.fetch(0, 1, false, b)
-		}, "F2"},
-		{"a refused batch is there", Settings{}, func(r *rig) {
-			b, _, try := r.send(-1)
-			try.Answered(wire.InvalidRecord, -1)
-			r.fetch(0, 1, false, b)
-		}, "D2"},
-		{"a batch that timed out is there", Settings{}, func(r *rig) {
-			b, _, try := r.send(-1)
-			try.Answered(wire.RequestTimedOut, -1)
-			r.fetch(0, 1, false, b)
-		}, ""},
-		{"nobody sent it", Settings{}, func(r *rig) { r.fetch(0, 1, false, build(-1, -1)) }, "F8"},
-		{"a flipped bit", Settings{}, func(r *rig) {
-			b := r.acked(-1, 0)
-			b[len(b)-1] ^= 1
-			r.fetch(0, 1, false, b)
-		}, "F8"},
-		{"beyond the high watermark", Settings{}, func(r *rig) { r.fetch(0, 0, false, r.acked(-1, 0)) }, "F1"},
-		{"skipped", Settings{}, func(r *rig) {
-			a := r.acked(-1, 1)
-			a.SetBaseOffset(1)
-			c := Cursor{}
-			r.p.Fetched(r.Look(1), &c, Fetched{HighWatermark: 2, LastStable: 2, Records: a})
-		}, "F4"},
-		{"written once, there twice", Settings{}, func(r *rig) { b := r.acked(-1, 0); r.fetch(0, 2, false, b, b) }, "L2"},
-		{"idempotent, there twice", Settings{}, func(r *rig) {
-			b := build(7, 0)
-			books := r.p.Plan(b, -1)
-			books.Try()
-			books.Try()
-			r.fetch(0, 2, false, b, b)
-		}, "P1"},
-		{"a sequence is missing", Settings{}, func(r *rig) {
-			a, b := build(7, 0), build(7, 2)
-			r.p.Plan(a, -1).Try().Answered(wire.None, 0)
-			r.p.Plan(b, -1).Try().Answered(wire.None, 1)
-			r.fetch(0, 2, true, a, b)
-			r.p.Settle(0, 2)
-		}, "P2"},
-		{"out of range, but it is there", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.OutOfRange(0) }, "F5"},
-		{"out of range, for it was deleted", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.OutOfRange(0) }, ""},
-		{"deleted, and back", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.Earliest(r.Look(1), 0) }, "R3"},
-		{"deleted by nobody", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Earliest(r.Look(1), 1) }, "R2"},
-		{"a hole", Settings{}, func(r *rig) {
-			a, b := r.acked(-1, 0), r.acked(-1, 2)
-			r.fetch(0, 3, true, a)
-			r.fetch(2, 3, true, b)
-			r.p.Settle(0, 3)
-		}, "L3"},
-	} {
+	for _, c := range stories {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(c.s)
 			c.run(r)

@@ -33,13 +33,12 @@ type Partition struct {
 	lost    uint64 // records that went with permission
 	marks   []mark // what may not be lost, by the losses up to then; both rise
 
-	start        record.Offset // greatest log start that a client was told of
-	startSince   int64
-	promised     record.Offset // greatest log start that DeleteRecords was answered with
-	deleteUpTo   record.Offset // greatest offset that somebody asked DeleteRecords for
-	mayRetain    bool          // retention is or was on
-	reads        []history.Op
-	sequenceFail bool
+	start      record.Offset // greatest log start that a client was told of
+	startSince int64
+	promised   record.Offset // greatest log start that DeleteRecords was answered with
+	deleteUpTo record.Offset // greatest offset that somebody asked DeleteRecords for
+	mayRetain  bool          // retention is or was on
+	reads      []history.Op
 }
 
 // slot is a batch at a place.

@@ -73,8 +73,11 @@ func (p *Partition) checkSequences(start record.Offset) {
 // first fault that could do that.
 func (p *Partition) History() history.Log {
 	until := forever
-	slots := p.slots
-	if !p.pure {
+	slots := slices.Clone(p.slots)
+	if p.pure {
+		// What a fault may have taken unseen, and was deleted since, is not known to have been there.
+		slots = slices.DeleteFunc(slots, func(s slot) bool { return p.losable(&s) })
+	} else {
 		until = p.ledger.firstLoss
 		slots = slices.Concat(p.gone, p.slots)
 		slots = slices.DeleteFunc(slots, func(s slot) bool { return s.first > 0 })

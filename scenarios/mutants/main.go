@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -107,11 +106,9 @@ func (r *runner) try(id string) (o outcome) {
 	if o.trouble = r.build(id, scratch, binary); o.trouble != nil {
 		return o
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
-	defer cancel()
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, binary, "sim", "run", "--scenario", r.scenario, "--fail-fast", "--seeds", "1000000000",
-		"--from", strconv.FormatUint(r.from, 10), "--jobs", strconv.Itoa(r.jobs))
+	cmd := exec.Command(binary, "sim", "run", "--scenario", r.scenario, "--fail-fast", "--seeds", "1000000000",
+		"--within", r.budget.String(), "--from", strconv.FormatUint(r.from, 10), "--jobs", strconv.Itoa(r.jobs))
 	out, err := cmd.Output()
 	o.took = time.Since(began)
 	o.read(out)

@@ -44,7 +44,6 @@ type Admin struct {
 	busy   bool
 	todo   []TopicOptions // to be made
 	passed int
-	making bool // todo[0] was asked for, perhaps
 }
 
 // NewAdmin starts an administrator.
