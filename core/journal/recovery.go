@@ -68,7 +68,7 @@ func Open(d env.Disk, dir string, o Options, s Opening) (*Recovery, error) {
 		}
 	}
 	r.files = slices.DeleteFunc(r.files, func(f *file) bool {
-		if f.generation < r.first {
+		if f.generation < max(r.first, r.spent()) {
 			r.stale = append(r.stale, f)
 			return true
 		}
@@ -169,10 +169,20 @@ func parseName(s string) (generation uint64, suffix string) {
 	return generation, s[nameDigits:]
 }
 
+// spent is the generation below which nothing is needed, as far as the names of spare files tell it. A loss of power may have undone some of
+// the renames that a Discard, or a recycling, made in the order of the generations.
+func (r *Recovery) spent() uint64 {
+	n := uint64(0)
+	for _, f := range r.spare {
+		n = max(n, f.generation+1)
+	}
+	return n
+}
+
 // openFile reads the header of a file of the ring. It was durable before the file had its name, so there is no excuse for a bad one.
 func (r *Recovery) openFile(f *file) error {
 	path := name(r.dir, f.generation)
-	if i := slices.Index(r.files, f); i > 0 && r.files[i-1].generation+1 != f.generation {
+	if i := slices.Index(r.files, f); i > 0 && r.files[i-1].generation+1 != f.generation && f.generation > max(r.first, r.spent()) {
 		return fmt.Errorf("%w: %s is missing", ErrCorrupt, name(r.dir, r.files[i-1].generation+1))
 	}
 	var err error
