@@ -149,6 +149,8 @@ func (s *Store) beginRecycle() bool {
 	all := s.journal.Oldest()
 	all = slices.DeleteFunc(all, func(c journal.Covered) bool { return s.logs[c.Log] == nil })
 	if len(all) == 0 {
+		// Only logs that are being deleted hold the file, and what their deletion waits for may be in the queue itself.
+		s.journal.Extend()
 		return false
 	}
 	s.recycle = recycle{covered: all}
