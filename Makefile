@@ -7,6 +7,7 @@ DATA_DIR ?= lignum-data
 LISTEN   ?= 127.0.0.1:9092
 SEED     ?=
 SEEDS    ?=
+FROM     ?= $(shell date +%s)000
 FUZZTIME ?= 20s
 BENCH    ?= .
 PKG      ?= ./...
@@ -44,12 +45,12 @@ lint: ## gofmt, go vet and staticcheck alone
 	$(GO) tool staticcheck $(PKG)
 
 .PHONY: sim
-sim: ## simulate fresh seeds, each twice, and compare traces; SEED=n replays one, SEEDS=n sets how many
-	LIGNUM_SEED='$(SEED)' LIGNUM_SEEDS='$(SEEDS)' $(GO) test -count=1 ./sim/... ./scenarios/...
+sim: build ## simulate SEEDS (100) fresh seeds, each twice, and compare traces; SEED=n tells the story of one
+	$(LIGNUM) sim $(if $(SEED),replay --seed $(SEED),run --twice --seeds $(or $(SEEDS),100) --from $(FROM)) $(ARGS)
 
 .PHONY: sim-long
-sim-long: ## simulate many more seeds (SEEDS, 2000 unless given)
-	LIGNUM_SEED='$(SEED)' LIGNUM_SEEDS='$(or $(SEEDS),2000)' $(GO) test -count=1 -timeout 6h ./sim/... ./scenarios/...
+sim-long: build ## simulate fresh seeds for an hour, or SEEDS of them
+	$(LIGNUM) sim run --from $(FROM) $(if $(SEEDS),--seeds $(SEEDS),--seeds 1000000000 --within 1h) $(ARGS)
 
 .PHONY: sim-arch
 sim-arch: ## one seed's trace on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS
