@@ -7,6 +7,7 @@ DATA_DIR ?= lignum-data
 LISTEN   ?= 127.0.0.1:9092
 SEED     ?=
 SEEDS    ?=
+SCENARIO ?= single
 FROM     ?= $(shell date +%s)000
 FUZZTIME ?= 20s
 BENCH    ?= .
@@ -34,7 +35,7 @@ test: ## run the tests
 	$(GO) test $(PKG)
 
 .PHONY: check
-check: lint ## everything a change must pass: gofmt, go vet, staticcheck, tests with the race detector in random order
+check: lint sim-batch ## everything a change must pass: gofmt, go vet, staticcheck, sim-batch, tests with the race detector in random order
 	$(GO) test -race -shuffle=on $(PKG)
 
 .PHONY: lint
@@ -45,12 +46,19 @@ lint: ## gofmt, go vet and staticcheck alone
 	$(GO) tool staticcheck $(PKG)
 
 .PHONY: sim
-sim: build ## simulate SEEDS (100) fresh seeds, each twice, and compare traces; SEED=n tells the story of one
-	$(LIGNUM) sim $(if $(SEED),replay --seed $(SEED),run --twice --seeds $(or $(SEEDS),100) --from $(FROM)) $(ARGS)
+sim: build ## simulate SEEDS (100) fresh seeds of SCENARIO (single), each twice, and compare traces; SEED=n tells the story of one
+	$(LIGNUM) sim $(if $(SEED),replay --seed $(SEED),run --twice --seeds $(or $(SEEDS),100) --from $(FROM)) --scenario $(SCENARIO) $(ARGS)
+
+.PHONY: sim-batch
+sim-batch: build ## simulate 1,000 short seeds of each scenario, in which every kind of fault must happen
+	@set -e; for scenario in $$($(LIGNUM) sim list | cut -d ' ' -f 1); do \
+		echo "$(LIGNUM) sim run --scenario $$scenario --seeds 1000 --length 10s"; \
+		$(LIGNUM) sim run --scenario $$scenario --seeds 1000 --length 10s; \
+	done
 
 .PHONY: sim-long
-sim-long: build ## simulate fresh seeds for an hour, or SEEDS of them
-	$(LIGNUM) sim run --from $(FROM) $(if $(SEEDS),--seeds $(SEEDS),--seeds 1000000000 --within 1h) $(ARGS)
+sim-long: build ## simulate fresh seeds of SCENARIO for an hour, or SEEDS of them; started again it goes on, from .sim/SCENARIO.json
+	$(LIGNUM) sim run --scenario $(SCENARIO) --from $(FROM) --state .sim/$(SCENARIO).json $(if $(SEEDS),--seeds $(SEEDS),--seeds 1000000000 --within 1h) $(ARGS)
 
 .PHONY: sim-arch
 sim-arch: ## one seed's trace on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS

@@ -36,18 +36,24 @@ var rooms = []room{
 	{dir: "core/timer", may: []string{"core/env"}},
 	{dir: "core/record", may: []string{"core/invariant", compress, lz4}},
 	{dir: "core/wire", may: []string{"core/invariant", schema, schemaIO}},
+	{dir: "core/peer", may: []string{"core/record", "core/wire", "core/timer", "core/env", "core/invariant", schema}},
 	{dir: "core/journal", may: []string{"core/record", "core/env", "core/invariant"}},
 	{dir: "core/commitlog", may: []string{"core/record", "core/journal", "core/config", "core/env", "core/invariant"}},
 	{dir: "core/storage", may: []string{"core/commitlog", "core/journal", "core/record", "core/config", "core/env", "core/invariant"}},
 	{dir: "core/partition", may: []string{
 		"core/commitlog", "core/storage", "core/record", "core/config", "core/wire", "core/timer", "core/env", "core/invariant",
 	}},
-	{dir: "core/group", may: []string{"core/record", "core/config", "core/wire", "core/env", "core/invariant"}},
+	{dir: "core/replication", may: []string{
+		"core/partition", "core/record", "core/config", "core/wire", "core/timer", "core/env", "core/invariant", schema,
+	}},
+	{dir: "core/coordinator", may: []string{"core/record", "core/config", "core/wire", "core/timer", "core/env", "core/invariant"}},
+	{dir: "core/group", may: []string{
+		"core/coordinator", "core/record", "core/config", "core/wire", "core/timer", "core/env", "core/invariant",
+	}},
 	{dir: "core/txn", may: []string{"core/record", "core/config", "core/wire", "core/env", "core/invariant"}},
 	{dir: "core/quorum", may: []string{"core/commitlog", "core/record", "core/env", "core/invariant", raft}},
 	{dir: "core/metadata", may: []string{"core/quorum", "core/record", "core/config", "core/wire", "core/env", "core/invariant"}},
 	{dir: "core/controller", may: []string{"core/metadata", "core/quorum", "core/record", "core/config", "core/wire", "core/env", "core/invariant"}},
-	{dir: "core/coordinator", may: []string{"core/record", "core/config", "core/wire", "core/env", "core/invariant"}},
 	{dir: "core/auth", may: []string{"core/config", "core/metadata", "core/wire", "core/env", "core/invariant"}},
 	{dir: "core/api", may: []string{
 		"core/partition", "core/coordinator", "core/group", "core/txn", "core/metadata", "core/controller",
@@ -55,8 +61,8 @@ var rooms = []room{
 	}},
 	{dir: "core/broker", may: []string{
 		"core/api", "core/auth", "core/coordinator", "core/controller", "core/metadata", "core/quorum", "core/txn", "core/group",
-		"core/partition", "core/storage", "core/commitlog", "core/journal", "core/wire", "core/record", "core/config",
-		"core/timer", "core/invariant", "core/env",
+		"core/partition", "core/replication", "core/storage", "core/commitlog", "core/journal", "core/peer", "core/wire", "core/record", "core/config",
+		"core/timer", "core/invariant", "core/env", schema,
 	}},
 	{dir: "core"}, // the house test alone; named by a row it means all of core
 	{dir: "transport", may: []string{"core/env", "core/wire", kernel}},
@@ -72,8 +78,8 @@ var rooms = []room{
 // parts of them that do (time.Now) or that have no order (maps.Keys) are found where they are used.
 var coreStd = []string{
 	"bufio", "bytes", "cmp", "container/heap", "encoding", "encoding/base64", "encoding/binary", "encoding/hex", "errors", "fmt",
-	"hash", "hash/crc32", "io", "iter", "maps", "math", "math/bits", "slices", "sort", "strconv", "strings", "time",
-	"unicode", "unicode/utf8",
+	"hash", "hash/crc32", "hash/fnv", "io", "iter", "maps", "math", "math/bits", "regexp", "slices", "sort", "strconv", "strings", "time",
+	"unicode", "unicode/utf16", "unicode/utf8",
 }
 
 // below says whether name is dir or lies in it.

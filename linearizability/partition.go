@@ -58,7 +58,6 @@ func (e end) step(op *history.Op) (end, bool) {
 }
 
 var partitionModel = porcupine.Model{
-	Init: func() any { return end{} },
 	Step: func(state, input, _ any) (bool, any) {
 		next, ok := state.(end).step(input.(*history.Op))
 		if !ok {
@@ -81,21 +80,67 @@ var partitionModel = porcupine.Model{
 // patience bounds the search; a history that was recorded rightly needs a small part of it.
 const patience = 20 * time.Second
 
-// JudgePartition looks for an order of the appends to a partition and of the sights of its end. The partition was empty at first.
+// JudgePartition looks for an order of the appends to a partition and of the sights of its end. The partition was empty at first, and each
+// append took at least one offset.
 //
 // An append whose outcome its client does not know, but whose records were seen, is an operation that returned Forever; one whose
 // records never came into sight is none.
-func JudgePartition(log history.Log) Verdict {
-	tight := tighten(log.Ops)
-	ops := make([]porcupine.Operation, len(tight))
-	for i := range tight {
-		op := &tight[i]
-		if op.Call > op.Return {
+func JudgePartition(log history.Log) Verdict { return judgePieces(log.Ops, enough) }
+
+// judgePieces judges a history piece by piece.
+func judgePieces(ops []history.Op, size int) Verdict {
+	deadline := time.Now().Add(patience)
+	tight := tighten(ops)
+	for start := (end{}); len(tight) > 0; {
+		piece, next, ok := cut(tight, size, start)
+		if !ok {
 			return Violated
 		}
+		if v := judge(piece, start, time.Until(deadline)); v != Linearizable {
+			return v
+		}
+		tight, start = tight[len(piece):], next
+	}
+	return Linearizable
+}
+
+// enough is how many operations make a piece. The checker remembers for each step which operations came before it, so what it needs for one history
+// grows with the square of its length.
+const enough = 200
+
+// cut takes the first operations, up to one at which the end must have moved on, and finds out where it is then. All of what follows comes after them in
+// any order, which tighten has seen to, so each piece can be judged by itself. It is false if the appends leave a gap or overlap.
+func cut(tight []history.Op, size int, at end) (piece []history.Op, next end, ok bool) {
+	for i := range tight {
+		op := &tight[i]
+		if i >= size && op.Offset != tight[i-1].Offset {
+			return tight[:i], at, true
+		}
+		if op.Call > op.Return {
+			return nil, at, false
+		}
+		if op.Kind == history.Append {
+			if at, ok = at.step(op); !ok || op.Count < 1 {
+				return nil, at, false
+			}
+		}
+	}
+	return tight, at, true
+}
+
+// judge has a piece of a history checked.
+func judge(piece []history.Op, start end, within time.Duration) Verdict {
+	if within <= 0 {
+		return Undecided
+	}
+	ops := make([]porcupine.Operation, len(piece))
+	for i := range piece {
+		op := &piece[i]
 		ops[i] = porcupine.Operation{ClientId: op.Client, Input: op, Call: op.Call, Return: op.Return}
 	}
-	switch porcupine.CheckOperationsTimeout(partitionModel, ops, patience) {
+	model := partitionModel
+	model.Init = func() any { return start }
+	switch porcupine.CheckOperationsTimeout(model, ops, within) {
 	case porcupine.Ok:
 		return Linearizable
 	case porcupine.Illegal:

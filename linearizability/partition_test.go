@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,40 @@ func TestJudgePartitionRandom(t *testing.T) {
 			t.Fatalf("%s: %+v", v, ops)
 		}
 	})
+}
+
+// TestPieces: a history is judged piece by piece as it is in one go, whether it is right or wrong.
+func TestPieces(t *testing.T) {
+	verdicts := map[Verdict]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(n int64) int64 { return rapid.Int64Range(0, n-1).Draw(t, "n") }
+		ops := random(draw, int(draw(25)))
+		for range draw(3) {
+			if len(ops) == 0 {
+				break
+			}
+			op := &ops[draw(int64(len(ops)))]
+			switch draw(4) {
+			case 0:
+				op.Offset += draw(5) - 2
+			case 1:
+				op.Call += draw(200)
+				op.Return = max(op.Return, op.Call)
+			case 2:
+				op.Return = max(op.Call, min(op.Return, 1<<40)-draw(200))
+			case 3:
+				op.Content++
+			}
+		}
+		want := judge(slices.Clone(ops), end{}, patience)
+		if v := judgePieces(ops, 1+int(draw(6))); v != want {
+			t.Fatalf("%s, in one go %s: %+v", v, want, ops)
+		}
+		verdicts[want]++
+	})
+	if verdicts[Linearizable] == 0 || verdicts[Violated] == 0 {
+		t.Errorf("one-sided: %v", verdicts)
+	}
 }
 
 // TestJudgePartitionFast: every seed is judged, so ten thousand operations may not take long.

@@ -9,11 +9,14 @@ import (
 	"lignum/sim"
 )
 
-// faultKinds are the faults that a seed can choose from. Each is a method's name for people, and what it does.
-var faultKinds = []struct {
+// faultKind is a fault that a seed can choose: a name for people, and what it does.
+type faultKind struct {
 	name   string
 	strike func(*faults)
-}{
+}
+
+// singleKinds are the faults of the scenario "single".
+var singleKinds = []faultKind{
 	{"kill", func(f *faults) { f.crash("kill", f.s.host.Kill) }},
 	{"power", func(f *faults) { f.power() }},
 	{"kill in a call", func(f *faults) { f.arm("kill in a call", f.s.host.KillAt) }},
@@ -23,6 +26,8 @@ var faultKinds = []struct {
 	{"clock jump", func(f *faults) { f.jump() }},
 	{"break", func(f *faults) { f.breakSome() }},
 	{"clog", func(f *faults) { f.clogSome() }},
+	{"cut", func(f *faults) { f.cut() }},
+	{"drift", func(f *faults) { f.drift() }},
 	{"sync errors", func(f *faults) { f.disk(sim.Rates{Sync: f.rate()}) }},
 	{"write errors", func(f *faults) { f.disk(sim.Rates{Write: f.rate()}) }},
 	{"read errors", func(f *faults) { f.disk(sim.Rates{Read: f.rate()}) }},
@@ -31,12 +36,13 @@ var faultKinds = []struct {
 	{"full disk", func(f *faults) { f.fill() }},
 	{"short transfers", func(f *faults) { f.disk(sim.Rates{ShortRead: 10 * f.rate() / 4, ShortWrite: 10 * f.rate() / 4}) }},
 	{"slow calls", func(f *faults) { f.disk(sim.Rates{Slow: f.rate() / 10}) }},
+	{"stop on a sick disk", func(f *faults) { f.sickStop() }},
 	{"stuck calls", func(f *faults) { f.disk(sim.Rates{Stuck: f.rate() / 10}) }},
 }
 
 // singleFaults are the kinds that happen in the scenario "single".
 var singleFaults = []string{
-	"kill", "power", "kill in a call", "power in a call", "stop", "fail-stop", "pause", "clock jump", "break", "clog", "full disk",
+	"kill", "power", "kill in a call", "power in a call", "stop", "fail-stop", "pause", "clock jump", "break", "clog", "cut", "drift", "full disk",
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors",
 }
@@ -48,7 +54,7 @@ const maxJump = 50 * time.Minute
 type faults struct {
 	s      *single
 	rand   sim.Stream
-	on     []int // kinds that this seed strikes with
+	on     []faultKind // that this seed strikes with
 	pace   time.Duration
 	counts map[string]uint64
 
@@ -68,9 +74,13 @@ type faults struct {
 // begin draws what this seed strikes with.
 func (f *faults) begin(s *single) {
 	f.s, f.rand, f.counts = s, s.world.Stream(domainStrikes, 0), map[string]uint64{}
-	for i := range faultKinds {
+	kinds := singleKinds
+	if s.lies {
+		kinds = rotKinds
+	}
+	for _, kind := range kinds {
 		if f.rand.Below(2) == 0 {
-			f.on = append(f.on, i)
+			f.on = append(f.on, kind)
 		}
 	}
 	f.pace = pick(&f.rand, 2*time.Second, 5*time.Second, 15*time.Second)
@@ -89,7 +99,7 @@ func (f *faults) strikeLater() {
 		if f.s.healed {
 			return
 		}
-		faultKinds[f.on[f.rand.Below(int64(len(f.on)))]].strike(f)
+		f.on[f.rand.Below(int64(len(f.on)))].strike(f)
 		f.strikeLater()
 	})
 }
@@ -99,7 +109,11 @@ func (f *faults) tell(format string, args ...any) { f.s.tell("fault", fmt.Sprint
 // losses is how often data that was not durable could have been lost so far: power cuts, and syncs that failed.
 func (f *faults) losses() uint64 {
 	d := f.s.host.Disk()
-	return f.powers + d.Faults(sim.OpSync) + d.Faults(sim.OpSyncDir)
+	n := f.powers + d.Faults(sim.OpSync) + d.Faults(sim.OpSyncDir) + f.s.wounds.count
+	if f.s.wounds.count > 0 {
+		n += f.s.host.Life() // what was damaged before it was durable is missed at the next start
+	}
+	return n
 }
 
 // diskErrors is how many calls have failed so far.
@@ -112,7 +126,9 @@ func (f *faults) diskErrors() uint64 {
 }
 
 // excuse says whether the disk has given the present life a reason to give up.
-func (f *faults) excuse() bool { return f.full || f.excused || f.diskErrors() > f.lifeErrors }
+func (f *faults) excuse() bool {
+	return f.full || f.excused || f.diskErrors() > f.lifeErrors || f.s.wounds.vital
+}
 
 // lifeBegins notes what the coming life cannot be blamed for.
 func (f *faults) lifeBegins() { f.lifeErrors, f.excused = f.diskErrors(), f.full }
@@ -192,6 +208,12 @@ func (f *faults) stop() {
 	})
 }
 
+// sickStop has the disk fail while the broker stops in order.
+func (f *faults) sickStop() {
+	f.disk(pick(&f.rand, sim.Rates{Sync: 50_000}, sim.Rates{Write: 50_000}))
+	f.stop()
+}
+
 // stopped ends the process of a broker that has stopped.
 func (f *faults) stopped(life uint64, err error) {
 	if host := f.s.host; host.Running() && host.Life() == life {
@@ -248,6 +270,45 @@ func (f *faults) clogSome() {
 	}
 }
 
+// cut lets nothing pass between the clients and the broker for a while, one way or both, on the link or on some connections.
+func (f *faults) cut() {
+	w, here := f.s.world, f.s.host.End()
+	switch f.rand.Below(4) {
+	case 0:
+		w.Cut(0, here)
+		f.tell("nothing reaches the broker")
+	case 1:
+		w.Cut(here, 0)
+		f.tell("nothing comes from the broker")
+	case 2:
+		w.Partition([]sim.End{0}, []sim.End{here})
+		f.tell("the broker is cut off")
+	default:
+		for _, c := range f.s.stage.Connections {
+			switch f.rand.Below(3) {
+			case 0:
+				c.CutUp()
+			case 1:
+				c.CutDown()
+			}
+		}
+		f.tell("connections are cut, one way each")
+	}
+	f.count("cut")
+	w.After(f.rand.Between(0, pick(&f.rand, time.Second, 10*time.Second)), func() {
+		f.tell("the cuts are healed")
+		w.HealAll()
+	})
+}
+
+// drift has the broker's clocks run at other rates, by up to five in a thousand, each its own.
+func (f *faults) drift() {
+	steady, wall := f.rand.Below(10_000)-5_000, f.rand.Below(10_000)-5_000
+	f.count("drift")
+	f.tell("the clocks gain %d and %d in a million", steady, wall)
+	f.s.host.Drift(steady, wall)
+}
+
 func (f *faults) rate() int64 { return pick(&f.rand, int64(2_000), 20_000, 200_000) }
 
 // disk has calls fail for a while.
@@ -301,6 +362,8 @@ func (f *faults) end() {
 	f.empty()
 	f.s.host.Disk().SetRates(sim.Rates{})
 	f.s.host.KillAt(0)
+	f.s.world.HealAll()
+	f.s.host.Drift(0, 0)
 	f.armed = ""
 	f.s.world.SetNetwork(sim.NetworkOptions{Unnoticed: 3 * time.Second})
 }

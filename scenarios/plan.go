@@ -62,13 +62,13 @@ func newPlan(o Options) plan {
 func (p *plan) planTopics(r *sim.Stream) {
 	a := &p.admin
 	a.Name, a.Actor, a.Pace = "admin", 1, pick(r, time.Second, 3*time.Second)
-	a.DeleteRecords, a.Policies = r.Below(2) == 0, r.Below(4) == 0
+	a.DeleteRecords, a.Policies, a.Grow = r.Below(2) == 0, r.Below(4) == 0, r.Below(3) == 0
 	for i := range 1 + r.Below(3) {
 		a.Topics = append(a.Topics, planTopic(r, fmt.Sprintf("t%d", i)))
 	}
 	if r.Below(3) == 0 {
 		a.Passing = planTopic(r, "passing")
-		a.Passing.Partitions = 1
+		a.Passing.Partitions, a.Again = 1, r.Below(2) == 0
 	}
 }
 
@@ -90,15 +90,19 @@ func planTopic(r *sim.Stream, name string) traffic.TopicOptions {
 		o.Configs["flush.messages"] = pick(r, "1", "5", "1000000")
 		o.Configs["flush.ms"] = pick(r, "100", "5000", "9223372036854775807")
 	}
+	if r.Below(5) == 0 {
+		o.Configs["compression.type"] = pick(r, "uncompressed", "gzip", "snappy", "lz4", "zstd")
+		o.Settings.Recompressed = true
+	}
 	if r.Below(3) == 0 {
 		o.Configs["segment.ms"] = pick(r, "500", "5000")
 	}
 	if r.Below(4) == 0 {
-		o.Settings.RetentionBytes = pick(r, int64(3000), 20000)
+		o.Settings.RetentionBytes = pick(r, int64(3000), 20000, 0)
 		o.Configs["retention.bytes"] = strconv.FormatInt(o.Settings.RetentionBytes, 10)
 	}
 	if r.Below(8) == 0 {
-		o.Settings.RetentionMs = pick(r, int64(2000), 20000)
+		o.Settings.RetentionMs = pick(r, int64(2000), 20000, 200)
 		o.Configs["retention.ms"] = strconv.FormatInt(o.Settings.RetentionMs, 10)
 	}
 	return o
@@ -112,6 +116,7 @@ func (p *plan) planProducers(r *sim.Stream) {
 		o.Acks = pick(r, int16(-1), -1, 1, 0)
 		if o.idempotent {
 			o.Acks = pick(r, int16(-1), -1, -1, 1)
+			o.Bumps = r.Below(2) == 0
 		}
 		o.Retries = int(r.Below(4))
 		o.Pace = pick(r, 100*time.Millisecond, 300*time.Millisecond, time.Second)

@@ -63,7 +63,7 @@ func (r *Result) Vacuous() string {
 		return "no record was acknowledged"
 	case r.Checks["D1"] == 0 || r.Checks["F8"] == 0:
 		return "nothing was read"
-	case r.Judged == 0:
+	case r.Judged == 0 && r.Checks["L7"] == 0:
 		return "no history was judged"
 	}
 	return ""
@@ -108,6 +108,7 @@ func (s Scenario) Idle(sum *Summary) []string {
 func All() []Scenario {
 	return []Scenario{
 		{Name: "single", About: "one broker, all kinds of clients, crashes and disk faults", Run: Single, Faults: singleFaults},
+		{Name: "rot", About: "one broker on a disk that lies: rot, bad sectors, phantom and misdirected writes", Run: Rot, Faults: rotFaults},
 	}
 }
 

@@ -24,9 +24,12 @@ const (
 	wallAtStart = 1_700_000_000_000
 )
 
-// single is a run of the scenario "single".
+// single is a run with one broker: of the scenario "single", or of "rot".
 type single struct {
 	o      Options
+	name   string
+	lies   bool // the disk's medium lies
+	wounds wounds
 	plan   plan
 	world  *sim.World
 	host   *sim.Host
@@ -41,11 +44,14 @@ type single struct {
 	healed   bool
 	finished bool
 	readers  int // last readers that are through
+	box      whitebox
 }
 
 // Single is one broker with all kinds of clients, under crashes, disk faults, pauses, clock jumps and broken connections.
-func Single(o Options) Result {
-	s := newSingle(o)
+func Single(o Options) Result { return run(o, "single", false) }
+
+func run(o Options, name string, lies bool) Result {
+	s := newSingle(o, name, lies)
 	defer s.world.Close()
 	limit := env.Instant(s.plan.length + 2*settleTime + 8*patience)
 	for !s.finished && len(s.world.Findings()) == 0 && s.world.Step(limit) {
@@ -56,8 +62,8 @@ func Single(o Options) Result {
 	return s.result()
 }
 
-func newSingle(o Options) *single {
-	s := &single{o: o, plan: newPlan(o)}
+func newSingle(o Options, name string, lies bool) *single {
+	s := &single{o: o, name: name, lies: lies, plan: newPlan(o), wounds: wounds{dirs: map[string]bool{}, hints: map[string]bool{}}}
 	s.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: s.plan.network, Jobs: s.plan.jobs})
 	s.reader = record.NewReader(record.Limits{})
 	s.host = s.world.AddHost(sim.HostOptions{
@@ -69,6 +75,10 @@ func newSingle(o Options) *single {
 		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Fail: s.fail,
 	})
 	s.stage = traffic.NewStage(s.world, s.host, "PLAINTEXT", s.books, wallAtStart)
+	if lies {
+		s.host.Disk().OnWound(s.struck)
+		s.stage.Excused = s.excused
+	}
 	if o.Tell != nil {
 		s.stage.Tell = s.tell
 		s.world.Tell(func(l sim.Line) {
@@ -80,6 +90,7 @@ func newSingle(o Options) *single {
 		})
 	}
 	s.faults.begin(s)
+	s.box.begin(s)
 	s.tellPlan()
 	s.host.Start()
 	s.life = s.host.Life()
@@ -104,8 +115,8 @@ func (s *single) tellPlan() {
 	for _, c := range s.plan.consumers {
 		s.tell("plan", fmt.Sprintf("consumer %+v", c))
 	}
-	for _, i := range s.faults.on {
-		s.tell("plan", "strikes with "+faultKinds[i].name)
+	for _, kind := range s.faults.on {
+		s.tell("plan", "strikes with "+kind.name)
 	}
 }
 
@@ -124,11 +135,13 @@ func (s *single) fail(name, format string, args ...any) {
 func (s *single) boot(p sim.Ports) env.Node {
 	life := s.host.Life()
 	s.ready = false
+	s.box.born()
 	node := broker.New(broker.Ports{
 		Clock: p.Clock, Rand: p.Rand, Memory: p.Memory, Disk: p.Disk, Jobs: p.Jobs, Network: p.Network, Log: s.log,
 	}, s.plan.settings(life), "/data", broker.Events{
 		Ready: func() {
 			s.ready = true
+			s.box.ready()
 			s.tell("broker", fmt.Sprintf("life %d is ready", life))
 		},
 		Failed: func(err error) { s.gaveUp(life, err) },
@@ -222,6 +235,7 @@ func (s *single) lookAtAll() {
 	traffic.NewLastReader(s.stage, uint64(1000+s.readers), patience, func() {
 		s.readers++
 		s.inspect()
+		s.countEnds()
 		if s.readers == 2 || len(s.world.Findings()) > 0 {
 			s.finished = true
 			return
@@ -233,15 +247,31 @@ func (s *single) lookAtAll() {
 
 // inspect looks at the broker's files, while it rests.
 func (s *single) inspect() {
-	if err := inspect.Disk(s.host.Disk(), s.books.Check); err != nil {
+	if !s.ready {
+		return // a broker that may refuse to start, and does
+	}
+	if err := inspect.Disk(s.host.Disk(), s.checkFile); err != nil && !s.wounds.vital {
 		s.fail("L5", "the files cannot be looked at: %v", err)
 	}
 }
 
+// checkFile is Check for what is said of a partition's files: in directories that the medium has hit anything may be found.
+func (s *single) checkFile(name string, holds bool, format string, args ...any) bool {
+	if !holds && len(args) > 0 {
+		if dir, ok := args[0].(string); ok && (s.wounds.dirs[dir] || name == "L5" && s.wounds.hints[dir]) {
+			return false
+		}
+	}
+	return s.books.Check(name, holds, format, args...)
+}
+
+// honest is until when the medium does not lie.
+func (s *single) honest() env.Instant { return env.Instant(s.plan.length / 3) }
+
 // result closes the books.
 func (s *single) result() Result {
 	r := Result{
-		Scenario: "single", Seed: s.o.Seed, length: s.o.Length, Events: s.world.Steps(), Requests: s.stage.Requests, Simulated: time.Duration(s.world.Now()),
+		Scenario: s.name, Seed: s.o.Seed, length: s.o.Length, Events: s.world.Steps(), Requests: s.stage.Requests, Simulated: time.Duration(s.world.Now()),
 		Lives: s.host.Life(), Faults: s.faults.happened(), Totals: s.books.Totals(),
 	}
 	if len(s.world.Findings()) == 0 {
@@ -257,7 +287,7 @@ func (s *single) result() Result {
 func (s *single) judge() uint64 {
 	n := uint64(0)
 	for _, p := range s.books.Partitions() {
-		if p.Closed() {
+		if !p.Judgeable() {
 			continue
 		}
 		log := p.History()

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,11 +31,14 @@ type connSide struct {
 	t     *testing.T
 	world *sim.World
 	host  *sim.Host
+
+	places int
 }
 
 func (s *connSide) Start(l paritytest.Limits, boot func(env.Network) env.Node, decode func(env.ConnInfo, env.Buffer) (env.Request, error)) {
 	s.host = s.world.AddHost(sim.HostOptions{
-		Boot: func(p sim.Ports) env.Node { return boot(p.Network) }, Decode: decode, MaxFrame: l.MaxFrame, InFlight: l.InFlight,
+		Boot: func(p sim.Ports) env.Node { return boot(p.Network) }, Decode: decode,
+		MaxFrame: l.MaxFrame, MaxReply: l.MaxFrame, InFlight: l.InFlight, MaxOutgoing: l.MaxOutgoing,
 	})
 	s.host.Start()
 }
@@ -83,14 +87,67 @@ func (s *connSide) Dial() paritytest.Peer {
 	return p
 }
 
+func (s *connSide) Listen() paritytest.Place {
+	p := &connPlace{side: s, address: fmt.Sprintf("place-%d:1", s.places)}
+	s.places++
+	s.world.Listen(s.world.NewSite(), p.address, p.accept)
+	return p
+}
+
+func (s *connSide) Address(k paritytest.AddressKind) string {
+	switch k {
+	case paritytest.Refusing:
+		return s.host.Name() + ":1"
+	case paritytest.Own:
+		return s.host.Name() + ":9092"
+	case paritytest.Unknown:
+		return "nobody:9092"
+	}
+	site := s.world.NewSite()
+	s.world.Listen(site, "silent:1", func(*sim.Conn) sim.Client { s.t.Error("a cut lets something pass"); return nil })
+	s.world.Cut(s.host.End(), site)
+	return "silent:1"
+}
+
+// connPlace is a place where the node's connections are accepted.
+type connPlace struct {
+	side     *connSide
+	address  string
+	accepted []*connPeer
+	reset    bool
+}
+
+func (p *connPlace) accept(c *sim.Conn) sim.Client {
+	peer := &connPeer{side: p.side, conn: c, reset: p.reset}
+	p.accepted = append(p.accepted, peer)
+	return peer
+}
+
+func (p *connPlace) Address() string { return p.address }
+func (p *connPlace) Reset()          { p.reset = true }
+
+func (p *connPlace) Accept() paritytest.Peer {
+	if !p.side.Until(func() bool { return len(p.accepted) > 0 }) {
+		p.side.t.Fatal("nobody connects in a minute")
+	}
+	peer := p.accepted[0]
+	p.accepted = p.accepted[1:]
+	return peer
+}
+
 type connPeer struct {
 	side   *connSide
 	conn   *sim.Conn
 	frames [][]byte
 	over   bool
+	reset  bool // tear it at once
 }
 
-func (p *connPeer) Connected(*sim.Conn)    {}
+func (p *connPeer) Connected(*sim.Conn) {
+	if p.reset {
+		p.conn.Reset()
+	}
+}
 func (p *connPeer) Disconnected(*sim.Conn) { p.over = true }
 func (p *connPeer) Received(_ *sim.Conn, frame []byte) {
 	p.frames = append(p.frames, append([]byte(nil), frame...))

@@ -67,6 +67,8 @@ type Disk struct {
 	inject    func(Op) error
 	schedule  func(Op)
 	observe   func(Op, error)
+	watch     func(Op, error)
+	wounded   func(Wound)
 	cacheRand Stream
 	faultRand Stream
 	freePages []*[pageSize]byte

@@ -39,6 +39,15 @@ type Op struct {
 	data [][]byte
 }
 
+// File identifies the file that a call on an open one is about. Path is the name under which that was opened: a rename does not change it, and
+// another file may have the name since. It is nil for calls by name.
+func (op Op) File() any {
+	if op.file == nil {
+		return nil
+	}
+	return op.file.ino
+}
+
 // crashed is what a call panics with in which the machine dies.
 type crashed struct{}
 
@@ -61,6 +70,7 @@ func (d *Disk) begin(op Op) error {
 	if d.observe != nil {
 		d.observe(op, err)
 	}
+	d.watched(op, err)
 	if err != nil {
 		return failed(op.Kind, op.Path, err)
 	}

@@ -80,7 +80,7 @@ func (f *file) WriteAt(off int64, p ...[]byte) error {
 	for _, b := range p {
 		total += int64(len(b))
 	}
-	op := Op{Kind: OpWrite, Path: f.path, Off: off, Len: total, data: p}
+	op := Op{Kind: OpWrite, Path: f.path, Off: off, Len: total, file: f, data: p}
 	if err := f.begin(op); err != nil {
 		return err
 	}
@@ -88,6 +88,7 @@ func (f *file) WriteAt(off int64, p ...[]byte) error {
 		first := op
 		if op.Off, op.Len, op.data = off+cut, total-cut, behind(p, cut); f.canWrite(off, total) == nil {
 			if _, err := f.put(first, cut); err != nil {
+				f.disk.watched(op, err)
 				return failed(OpWrite, f.path, err)
 			}
 		}
@@ -99,6 +100,7 @@ func (f *file) WriteAt(off int64, p ...[]byte) error {
 		return failed(OpWrite, f.path, err)
 	}
 	if _, err := f.put(op, op.Len); err != nil {
+		f.disk.watched(op, err)
 		return failed(OpWrite, f.path, err)
 	}
 	return nil

@@ -30,7 +30,40 @@ type HostOptions struct {
 	Disk     DiskOptions // Seed and Actor are set by the world
 	Wall     env.Millis  // time of day at the world's start
 	MaxFrame int         // 0 means 100 MiB
+	MaxReply int         // the same on connections that the node opened; 0 means 100 MiB, or MaxFrame if that is more
 	InFlight int         // unanswered requests of one connection; 0 means 64
+
+	// Listeners are what other hosts reach under "name:port"; none means one, PLAINTEXT at 9092.
+	Listeners   []Listener
+	MaxOutgoing int // connections that the node has opened; 0 means 1024
+}
+
+// Listener is a listener's name, and its port at the host.
+type Listener struct {
+	Name string
+	Port int
+}
+
+func (o HostOptions) withDefaults(number uint32) HostOptions {
+	if o.MaxFrame == 0 {
+		o.MaxFrame = 100 << 20
+	}
+	if o.MaxReply == 0 {
+		o.MaxReply = max(100<<20, o.MaxFrame)
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 64
+	}
+	if o.MaxOutgoing == 0 {
+		o.MaxOutgoing = 1024
+	}
+	if o.Listeners == nil {
+		o.Listeners = []Listener{{"PLAINTEXT", 9092}}
+	}
+	if o.Name == "" {
+		o.Name = fmt.Sprintf("host-%d", number)
+	}
+	return o
 }
 
 // Host is a machine: a disk, and at times a process that runs an env.Node. It drives the node as the production
@@ -63,13 +96,13 @@ type Host struct {
 	active     []*worker
 	crashIn    uint64 // I/O calls until crashWith
 	crashWith  func()
-	conns      []*Conn
+	conns      []*end
 }
 
 // input is an entry of a node's mailbox.
 type input struct {
 	kind inputKind
-	conn *Conn
+	end  *end
 	req  env.Request
 	run  func()
 }
@@ -85,16 +118,8 @@ const (
 
 // AddHost adds a host with an empty disk. It is not started.
 func (w *World) AddHost(o HostOptions) *Host {
-	if o.MaxFrame == 0 {
-		o.MaxFrame = 100 << 20
-	}
-	if o.InFlight == 0 {
-		o.InFlight = 64
-	}
 	number := uint32(len(w.hosts) + 1)
-	if o.Name == "" {
-		o.Name = fmt.Sprintf("host-%d", number)
-	}
+	o = o.withDefaults(number)
 	o.Disk.Seed, o.Disk.Actor = w.options.Seed, uint64(number)
 	h := &Host{
 		world: w, number: number, options: o, disk: NewDisk(o.Disk), lanes: map[env.Lane]*hostLane{},
@@ -200,7 +225,7 @@ func (h *Host) crash(noticed time.Duration) {
 	h.abandon()
 	h.drop()
 	for _, c := range h.conns {
-		c.hostGone(noticed)
+		c.gone(noticed)
 	}
 	h.conns = h.conns[:0]
 }
@@ -270,11 +295,11 @@ func (h *Host) give(in *input) {
 	case inputRun:
 		in.run()
 	case inputConnected:
-		h.node.Connected(in.conn.id, in.conn.info)
+		h.node.Connected(in.end.id, in.end.info)
 	case inputReceived:
-		h.node.Received(in.conn.id, in.req)
+		h.node.Received(in.end.id, in.req)
 	case inputDisconnected:
-		h.node.Disconnected(in.conn.id)
+		h.node.Disconnected(in.end.id)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"lignum/core/env"
 )
@@ -105,36 +106,59 @@ func (w *World) describeConn(e Event) string {
 	return c.describe(e)
 }
 
+// describe puts an event of a connection in words, as seen by the end that it concerns.
 func (c *Conn) describe(e Event) string {
+	who := c.whom(e)
+	me, other := who.word(), who.other().word()
 	switch e.Kind {
 	case EventConnect:
 		if e.B == 0 {
-			return fmt.Sprintf("a client at %s reaches listener %s", c.info.Remote, c.info.Listener)
+			return fmt.Sprintf("a %s at %s reaches listener %s", other, c.far.info.Remote, c.far.info.Listener)
 		}
-		return "the client knows that it is connected"
-	case EventUp:
+		return fmt.Sprintf("the %s knows that it is connected", me)
+	case EventUp, EventDown:
 		if e.B == 0 {
-			return "the host reads on"
+			return fmt.Sprintf("the %s reads on", me)
 		}
-		return fmt.Sprintf("%d bytes arrive at the host", e.B)
-	case EventDown:
-		return fmt.Sprintf("%d bytes arrive at the client", e.B)
+		return fmt.Sprintf("%d bytes arrive at the %s", e.B, me)
 	case EventEncode:
-		return fmt.Sprintf("the host encodes %d frames", len(c.queue))
+		return fmt.Sprintf("the %s encodes %d frames", me, len(who.queue))
 	case EventFlush:
-		return fmt.Sprintf("the host writes %d frames", len(c.taken))
+		return fmt.Sprintf("the %s writes %d frames", me, len(who.taken))
 	}
-	return endNames[e.B&0xff]
+	return strings.NewReplacer("<me>", me, "<other>", other).Replace(endNames[e.B&0xff])
+}
+
+// whom is the end that an event concerns.
+func (c *Conn) whom(e Event) *end {
+	switch {
+	case e.Kind == EventEnd:
+		return c.concerned(e.B)
+	case e.Kind == EventEncode || e.Kind == EventFlush:
+		return c.edge(e.B)
+	case e.Kind == EventDown || e.Kind == EventConnect && e.B != 0:
+		return &c.near
+	}
+	return &c.far
+}
+
+func (e *end) word() string {
+	if e.host == nil {
+		return "client"
+	}
+	return "host"
 }
 
 var endNames = [...]string{
-	endHost:     "the host notices that it is over",
-	endClient:   "the client notices that it is over",
-	endUp:       "the host is told that it is over",
-	endDown:     "the client is told that it is over",
-	endFinished: "the client has sent its last byte",
-	endLinger:   "the host has waited long enough for the client",
-	endGaveUp:   "an end has waited long enough for a cut to heal",
+	endHost:       "the <me> notices that it is over",
+	endClient:     "the <me> notices that it is over",
+	endUp:         "the <me> is told that it is over",
+	endDown:       "the <me> is told that it is over",
+	endFinished:   "the <other> has sent its last byte",
+	endLinger:     "the <me> has waited long enough for the <other>",
+	endGaveUp:     "the <me> has waited long enough for a cut to heal",
+	endDownReset:  "the <me> is told that it is torn",
+	endNearLinger: "the <me> has waited long enough for the <other>",
 }
 
 // String describes the call.

@@ -106,10 +106,22 @@ func (w *World) HealAll() {
 // flow lets all connections go on that can.
 func (w *World) flow() {
 	for _, id := range slices.Sorted(maps.Keys(w.conns)) {
-		c := w.conns[id]
-		c.flow(&c.up)
-		c.flow(&c.down)
+		if c := w.conns[id]; c.id == id {
+			c.flow(&c.up)
+			c.flow(&c.down)
+		}
 	}
+}
+
+// Between lists the connections between two ends, whoever has opened them, in the order of their ids.
+func (w *World) Between(a, b End) (list []*Conn) {
+	for _, id := range slices.Sorted(maps.Keys(w.conns)) {
+		c := w.conns[id]
+		if from, to := c.near.place, c.far.place; c.id == id && (from == a && to == b || from == b && to == a) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // link is what a stream of the connection goes over now.
@@ -130,15 +142,15 @@ func (c *Conn) link(s *stream) Link {
 
 func (c *Conn) way(s *stream) way {
 	if s.up {
-		return way{c.from, c.host.End()}
+		return way{c.near.place, c.far.place}
 	}
-	return way{c.host.End(), c.from}
+	return way{c.far.place, c.near.place}
 }
 
-// CutUp lets nothing of this connection pass to the host, until Heal.
+// CutUp lets nothing of this connection pass to the end that has accepted it, until Heal.
 func (c *Conn) CutUp() { c.up.cut = true }
 
-// CutDown lets nothing of this connection pass to the client, until Heal.
+// CutDown lets nothing of this connection pass to the end that has opened it, until Heal.
 func (c *Conn) CutDown() { c.down.cut = true }
 
 // Heal takes CutUp and CutDown back.

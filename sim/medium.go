@@ -132,6 +132,7 @@ func (d *Disk) betray(i *inode, off, n int64) {
 		}
 	}
 	d.strike(lie)
+	d.wound(lie, i, first*d.unit(), (last-first+1)*d.unit())
 }
 
 // sector is the page and the unit of a sector of a file.
@@ -177,6 +178,7 @@ func (d *Disk) overwrite(i *inode, content []byte) {
 		return
 	}
 	lo := int64(bits.TrailingZeros8(one)) * d.unit()
+	d.wound(FaultMisdirected, victim, sector*d.unit(), d.unit())
 	copy(p.was[lo:lo+d.unit()], content)
 	if p.phantom |= one; d.cacheRand.Below(2) == 0 {
 		copy(p.now[lo:lo+d.unit()], content)
@@ -237,6 +239,7 @@ func (d *Disk) rot(i *inode, off int64, mask byte) {
 	if off < 0 || off >= i.size || index >= int64(len(i.pages)) {
 		return
 	}
+	d.wound(FaultRot, i, off, 1)
 	for _, p := range []*[pageSize]byte{i.pages[index].now, i.pages[index].was} {
 		if p != nil {
 			p[at] ^= mask
@@ -256,6 +259,7 @@ func (d *Disk) spoil(i *inode, sector int64) {
 	if !slices.Contains(i.bad, sector) {
 		i.bad = append(i.bad, sector)
 		d.strike(FaultBadSector)
+		d.wound(FaultBadSector, i, sector*d.unit(), d.unit())
 	}
 }
 

@@ -222,8 +222,18 @@ func TestLiesCostRecords(t *testing.T) {
 		for seed := range uint64(10) {
 			s := newStory(seed, ledgerOptions{})
 			s.run(100 * time.Millisecond)
-			s.host.Disk().SetRates(r)
+			disk, wounds := s.host.Disk(), uint64(0)
+			disk.OnWound(func(w sim.Wound) {
+				wounds++
+				if size := int64(len(w.Content())); w.Path == "" || w.Len <= 0 || w.Off >= size {
+					t.Errorf("%s: %+v of a file of %d bytes", name, w, size)
+				}
+			})
+			disk.SetRates(r)
 			s.run(time.Second)
+			if lies := disk.Happened(sim.FaultPhantom) + disk.Happened(sim.FaultMisdirected) + disk.Happened(sim.FaultRot); wounds < lies || lies == 0 {
+				t.Errorf("%s: %d lies, the hook was told of %d wounds", name, lies, wounds)
+			}
 			s.host.Power()
 			lost, _ := s.lost()
 			sum += lost

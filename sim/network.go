@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"lignum/core/env"
@@ -48,41 +51,127 @@ func (w *World) SetNetwork(o NetworkOptions) { w.options.Network = o.withDefault
 // hostNetwork is a host's env.Network.
 type hostNetwork Host
 
-func (n *hostNetwork) conn(id env.ConnID) *Conn {
+// end is the node's end of a connection, nil if it has none.
+func (n *hostNetwork) end(id env.ConnID) *end {
 	c := n.world.conns[id]
-	if c == nil || c.host != (*Host)(n) || c.life != n.life || c.hostDone {
+	if c == nil {
 		return nil
 	}
-	return c
+	e := &c.far
+	if c.near.id == id {
+		e = &c.near
+	}
+	if e.host != (*Host)(n) || e.life != n.life || e.done {
+		return nil
+	}
+	return e
 }
 
 // Send queues one frame.
 func (n *hostNetwork) Send(id env.ConnID, out env.Outgoing) {
-	c := n.conn(id)
-	if c == nil || c.closing {
+	e := n.end(id)
+	if e == nil || e.closing {
 		out.Release()
 		return
 	}
-	c.queue = append(c.queue, out)
-	c.encodeSoon()
+	if e.queue = append(e.queue, out); e.stands {
+		e.encodeSoon()
+	}
 }
 
 // Close sends what is queued and closes.
 func (n *hostNetwork) Close(id env.ConnID) {
-	if c := n.conn(id); c != nil {
-		c.closing = true
-		c.encodeSoon() // also if nothing is queued: the end comes as an event of its own
+	if e := n.end(id); e != nil {
+		if e.closing = true; !e.stands {
+			e.dropFrames()
+		}
+		e.encodeSoon() // also if nothing is queued: the end comes as an event of its own
 	}
+}
+
+// Dial opens a connection to a host's listener, or to a place where the workload listens.
+func (n *hostNetwork) Dial(address string) env.ConnID {
+	h := (*Host)(n)
+	w := h.world
+	c := w.newConn()
+	w.lastConn++
+	e := &c.near
+	e.host, e.place, e.id, e.life = h, h.End(), w.lastConn, h.life
+	e.info = env.ConnInfo{Local: fmt.Sprintf("10.0.0.%d:%d", h.number, 1024+c.id%60000), Remote: address, Outgoing: true}
+	w.conns[e.id] = c
+	opened := 0
+	for _, other := range h.conns {
+		if other.info.Outgoing {
+			opened++
+		}
+	}
+	h.conns = append(h.conns, e)
+	c.far.place = nowhere
+	if opened >= h.options.MaxOutgoing {
+		c.far.done = true
+		c.pushEnd(w.now.Add(c.latency(&c.up)), endClient)
+		return e.id
+	}
+	c.find(address)
+	c.begin()
+	return e.id
+}
+
+// nowhere is the place of an address that leads to nobody.
+const nowhere = ^End(0)
+
+// find makes the far end that of whoever has the address; nobody's if there is none.
+func (c *Conn) find(address string) {
+	far := &c.far
+	if s, ok := c.world.listening[address]; ok {
+		far.place, far.accept = s.at, s.accept
+		return
+	}
+	colon := max(strings.LastIndexByte(address, ':'), 0)
+	port, _ := strconv.Atoi(strings.TrimPrefix(address[colon:], ":"))
+	for _, h := range c.world.hosts {
+		if h.options.Name != address[:colon] {
+			continue
+		}
+		far.place = h.End()
+		for _, l := range h.options.Listeners {
+			if l.Port == port {
+				far.accepts(h)
+				far.info = env.ConnInfo{Listener: l.Name, Local: address, Remote: c.near.info.Local}
+				return
+			}
+		}
+	}
+}
+
+// site is a place where the workload listens.
+type site struct {
+	at     End
+	accept func(c *Conn) Client
+}
+
+// Listen has the workload accept, at a site, the connections that hosts open to an address. Accept may return nil, to
+// refuse; if it is nil itself nobody listens there any more.
+func (w *World) Listen(at End, address string, accept func(c *Conn) Client) {
+	if accept == nil {
+		delete(w.listening, address)
+		return
+	}
+	w.listening[address] = site{at, accept}
 }
 
 // Resume lets the connection read another request.
 func (n *hostNetwork) Resume(id env.ConnID) {
-	c := n.conn(id)
-	if c == nil {
+	e := n.end(id)
+	if e == nil {
 		return
 	}
-	if c.unanswered--; c.unanswered < 0 {
+	if e.unanswered--; e.unanswered < 0 {
 		invariant.Violated("connection %d resumed more often than it had requests", id)
 	}
-	c.world.push(c.world.now+1, Event{Kind: EventUp, Host: n.number, A: uint64(id)})
+	kind := EventUp
+	if e.isNear() {
+		kind = EventDown
+	}
+	n.world.push(n.world.now+1, Event{Kind: kind, Host: n.number, A: uint64(e.conn.id)})
 }

@@ -35,7 +35,7 @@ type stream struct {
 	last    env.Instant // when the last segment arrives: order is kept
 	free    env.Instant // when the link has carried what it was given, if its bandwidth is bounded
 
-	up     bool        // from the client to the host
+	up     bool        // from the near end to the far one
 	cut    bool        // nothing gets through on this connection, this way
 	held   []Event     // what arrived at the cut, in order
 	outage uint64      // counts the times that held began to fill
@@ -80,11 +80,11 @@ func (c *Conn) segment(s *stream, n int) {
 		at = max(at, s.free.Add(link.Latency[0]))
 	}
 	s.last = max(s.last, at)
-	kind := EventDown
+	kind, to := EventDown, &c.near
 	if s.up {
-		kind = EventUp
+		kind, to = EventUp, &c.far
 	}
-	c.world.push(s.last, Event{Kind: kind, Host: c.host.number, A: uint64(c.id), B: uint64(n)})
+	c.world.push(s.last, Event{Kind: kind, Host: c.number(to), A: uint64(c.id), B: uint64(n)})
 }
 
 // latency is what a signal takes this way.
@@ -117,9 +117,9 @@ func (c *Conn) hold(s *stream, e Event) bool {
 	case len(s.held) == 0:
 		s.outage++
 		c.world.network[NetworkHeld]++
-		wait, side := c.world.options.Network.GiveUp, outage{number: s.outage, up: s.up, hosts: !s.up}
+		wait, side := c.world.options.Network.GiveUp, outage{number: s.outage, up: s.up, far: !s.up}
 		if e.Kind == EventConnect {
-			wait, side.hosts = c.world.options.Network.ConnectTimeout, false
+			wait, side.far = c.world.options.Network.ConnectTimeout, false
 		}
 		c.pushEnd(c.world.now.Add(wait), endGaveUp|side.pack())
 	}
@@ -131,7 +131,7 @@ func (c *Conn) hold(s *stream, e Event) bool {
 type outage struct {
 	number uint64
 	up     bool // of the stream
-	hosts  bool // the host waits, not the client
+	far    bool // the far end waits, not the near one
 }
 
 func (o outage) pack() uint64 {
@@ -139,14 +139,14 @@ func (o outage) pack() uint64 {
 	if o.up {
 		b |= 1 << 8
 	}
-	if o.hosts {
+	if o.far {
 		b |= 1 << 9
 	}
 	return b
 }
 
 func unpackOutage(b uint64) outage {
-	return outage{number: b >> 10, up: b>>8&1 != 0, hosts: b>>9&1 != 0}
+	return outage{number: b >> 10, up: b>>8&1 != 0, far: b>>9&1 != 0}
 }
 
 // flow sends on what is held, if nothing is in the way any more: it was lost, and its sender tries again now and then.
@@ -176,12 +176,16 @@ func (c *Conn) giveUp(o outage) {
 		return
 	}
 	c.world.network[NetworkGaveUp]++
-	if o.hosts {
-		if c.hostLives() {
-			c.world.guard(c.host, c.endHostSide)
+	e := &c.near
+	if o.far {
+		e = &c.far
+	}
+	if e.host != nil {
+		if e.lives() {
+			c.world.guard(e.host, e.end)
 		}
 		return
 	}
-	c.endClientSide()
-	c.pushEnd(c.world.now.Add(c.latency(&c.up)), endUp)
+	e.endClientSide()
+	c.pushEnd(c.world.now.Add(c.latency(e.out)), e.told(toldOver))
 }

@@ -29,17 +29,19 @@ type World struct {
 	hosts    []*Host
 	conns    map[env.ConnID]*Conn
 	lastConn env.ConnID
-	links    map[way]Link // that are not as everywhere
-	sites    uint32
-	network  [networkFaults]uint64
-	scratch  []byte // of a send
-	calls    []func()
-	freeCall []uint64
-	current  *worker   // the job that runs
-	guarded  *Host     // whose code runs, on its loop or at its edge
-	workers  []*worker // all that ever were; a worker's number is its place
-	resting  []*worker
-	findings []Finding
+	// listening is where the workload accepts connections, by address.
+	listening map[string]site
+	links     map[way]Link // that are not as everywhere
+	sites     uint32
+	network   [networkFaults]uint64
+	scratch   []byte // of a send
+	calls     []func()
+	freeCall  []uint64
+	current   *worker   // the job that runs
+	guarded   *Host     // whose code runs, on its loop or at its edge
+	workers   []*worker // all that ever were; a worker's number is its place
+	resting   []*worker
+	findings  []Finding
 }
 
 // Finding is something that must not be.
@@ -61,7 +63,7 @@ func (f Finding) String() string {
 func NewWorld(o Options) *World {
 	o.Network = o.Network.withDefaults()
 	o.Jobs = o.Jobs.withDefaults()
-	return &World{options: o, conns: map[env.ConnID]*Conn{}, links: map[way]Link{}}
+	return &World{options: o, conns: map[env.ConnID]*Conn{}, links: map[way]Link{}, listening: map[string]site{}}
 }
 
 // Seed is the number that the whole story comes from.

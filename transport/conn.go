@@ -16,10 +16,13 @@ import (
 
 // conn is one connection: a goroutine that reads, which also begins and ends it, and one that writes.
 type conn struct {
-	s    *Server
-	id   env.ConnID
-	nc   net.Conn
-	info env.ConnInfo
+	s      *Server
+	id     env.ConnID
+	nc     net.Conn // nil as long as it is being dialed; changed under mu
+	info   env.ConnInfo
+	budget *budget // that its frames are charged to
+	limit  int     // of a frame
+	dialing
 
 	// The reader's side.
 	gate       gate        // where the reader waits for a limit to be kept again
@@ -57,7 +60,7 @@ type frame struct {
 
 func newConn(s *Server, nc net.Conn, id env.ConnID, listener string) *conn {
 	c := &conn{
-		s: s, id: id, nc: nc,
+		s: s, id: id, nc: nc, budget: &s.budget, limit: s.o.MaxFrame,
 		info: env.ConnInfo{Listener: listener, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
 		gate: newGate(), wake: newGate(),
 	}
@@ -71,6 +74,7 @@ func (c *conn) run() {
 	defer c.s.forget(c)
 	if !c.s.loop.put(input{run: c.connected}) {
 		_ = c.nc.Close()
+		c.abandon()
 		return
 	}
 	var writer sync.WaitGroup
@@ -86,6 +90,9 @@ func (c *conn) run() {
 }
 
 func (c *conn) connected(node env.Node) {
+	if c.info.Outgoing && c.finishing.Load() {
+		return // the node has given it up meanwhile
+	}
 	c.s.byID[c.id] = c
 	node.Connected(c.id, c.info)
 }
@@ -103,7 +110,9 @@ func (c *conn) kill(cause error) {
 	}
 	c.mu.Unlock()
 	if c.dead.CompareAndSwap(false, true) {
-		_ = c.nc.Close()
+		if nc := c.attached(); nc != nil {
+			_ = nc.Close()
+		}
 	}
 	c.wake.open()
 	c.gate.open()
@@ -112,7 +121,10 @@ func (c *conn) kill(cause error) {
 // hangUp makes the connection end once what has been asked is answered.
 func (c *conn) hangUp() {
 	c.leaving.Store(true)
-	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	if nc := c.attached(); nc != nil {
+		_ = nc.SetReadDeadline(time.Unix(1, 0))
+	}
+	c.giveUp()
 	c.gate.open()
 }
 
@@ -158,7 +170,7 @@ func (c *conn) check(now time.Duration) {
 		c.kill(errSlow)
 	case c.inFrame.Load() && !c.waiting.Load() && now-read > stall:
 		c.kill(errStalled)
-	case idle > 0 && now-max(read, wrote) > idle && c.unanswered.Load() == 0 && c.unsent.Load() == 0:
+	case idle > 0 && !c.info.Outgoing && now-max(read, wrote) > idle && c.unanswered.Load() == 0 && c.unsent.Load() == 0:
 		c.kill(errIdle)
 	}
 }

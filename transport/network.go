@@ -26,6 +26,7 @@ func (s *Server) Send(id env.ConnID, out env.Outgoing) {
 func (s *Server) Close(id env.ConnID) {
 	if c := s.byID[id]; c != nil {
 		c.finish()
+		c.giveUp()
 		s.touch(c)
 	}
 }

@@ -23,19 +23,24 @@ type Options struct {
 	Log    *slog.Logger
 
 	MaxFrame            int           // socket.request.max.bytes; default 100 MiB
+	MaxReply            int           // the same on connections that the node opened; default 100 MiB, or MaxFrame if that is more
 	MaxConnections      int           // max.connections
 	MaxConnectionsPerIP int           // max.connections.per.ip
-	RequestBytes        int64         // queued.max.request.bytes: requests in memory, over all connections
+	MaxOutgoing         int           // connections that the node has opened; default 1024
+	RequestBytes        int64         // queued.max.request.bytes: requests in memory, over all connections; replies are counted apart
 	InFlight            int           // unanswered requests, and unsent answers, of one connection; default 64
 	UnsentBytes         int64         // answers of one connection that say how long they are; default 64 MiB
 	IdleTimeout         time.Duration // connections.max.idle.ms
 	StallTimeout        time.Duration // for a peer that stops inside a frame or stops reading; default 30 s
+	DialTimeout         time.Duration // socket.connection.setup.timeout.ms; default 10 s
 	SendBuffer          int           // socket.send.buffer.bytes; 0 or less leaves it to the system
 	ReceiveBuffer       int           // socket.receive.buffer.bytes; 0 or less leaves it to the system
 }
 
 const (
 	defaultMaxFrame = 100 << 20
+	defaultOutgoing = 1024
+	defaultDial     = 10 * time.Second
 	defaultInFlight = 64
 	defaultUnsent   = 64 << 20
 	defaultStall    = 30 * time.Second
@@ -48,6 +53,15 @@ const lingerTime = 2 * time.Second
 func (o Options) withDefaults() Options {
 	if o.MaxFrame <= 0 {
 		o.MaxFrame = defaultMaxFrame
+	}
+	if o.MaxReply <= 0 {
+		o.MaxReply = max(defaultMaxFrame, o.MaxFrame)
+	}
+	if o.MaxOutgoing <= 0 {
+		o.MaxOutgoing = defaultOutgoing
+	}
+	if o.DialTimeout <= 0 {
+		o.DialTimeout = defaultDial
 	}
 	if o.InFlight <= 0 {
 		o.InFlight = defaultInFlight

@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func (s *paritySide) Start(l paritytest.Limits, boot func(env.Network) env.Node,
 	s.pool = NewPool(PoolOptions{Poison: true})
 	server, err := Listen(s.loop, Options{
 		Listeners: []Listener{{Name: "PLAINTEXT", Address: "127.0.0.1:0"}}, Decode: decode, Memory: s.pool,
-		MaxFrame: l.MaxFrame, InFlight: l.InFlight,
+		MaxFrame: l.MaxFrame, MaxReply: l.MaxFrame, InFlight: l.InFlight, MaxOutgoing: l.MaxOutgoing, DialTimeout: 200 * time.Millisecond,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -94,6 +96,90 @@ func (s *paritySide) Dial() paritytest.Peer {
 	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
 	s.t.Cleanup(func() { _ = nc.Close() })
 	return &parityPeer{client: &client{s.t, nc}}
+}
+
+func (s *paritySide) Listen() paritytest.Place {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = l.Close() })
+	return &parityPlace{t: s.t, l: l.(*net.TCPListener)}
+}
+
+func (s *paritySide) Address(k paritytest.AddressKind) string {
+	switch k {
+	case paritytest.Own:
+		return s.server.Addresses()[0].String()
+	case paritytest.Unknown:
+		return "nobody.invalid:9092"
+	case paritytest.Silent:
+		return silentAddress(s.t)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Error(err)
+		return ""
+	}
+	_ = l.Close()
+	return l.Addr().String()
+}
+
+// silentAddress is one at which connections are neither accepted nor refused: the queue of those to be accepted is full.
+func silentAddress(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		err = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err == nil {
+		err = syscall.Listen(fd, 0)
+	}
+	at, errName := syscall.Getsockname(fd)
+	if err != nil || errName != nil {
+		t.Error(err, errName)
+		return ""
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	address := fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
+	for {
+		nc, err := net.DialTimeout("tcp", address, 20*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+	}
+}
+
+// parityPlace is a socket that listens.
+type parityPlace struct {
+	t *testing.T
+	l *net.TCPListener
+}
+
+func (p *parityPlace) Address() string { return p.l.Addr().String() }
+
+func (p *parityPlace) Accept() paritytest.Peer {
+	_ = p.l.SetDeadline(time.Now().Add(20 * time.Second))
+	nc, err := p.l.Accept()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	p.t.Cleanup(func() { _ = nc.Close() })
+	return &parityPeer{client: &client{p.t, nc}}
+}
+
+func (p *parityPlace) Reset() {
+	go func() {
+		for {
+			nc, err := p.l.Accept()
+			if err != nil {
+				return
+			}
+			_ = nc.(*net.TCPConn).SetLinger(0)
+			_ = nc.Close()
+		}
+	}()
 }
 
 type parityPeer struct{ *client }

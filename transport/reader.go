@@ -79,8 +79,8 @@ func (in *intake) frames() error {
 			return nil
 		}
 		n := int(int32(binary.BigEndian.Uint32(b)))
-		if n < 0 || n > in.c.s.o.MaxFrame {
-			return fault("frame of %d bytes; socket.request.max.bytes is %d", n, in.c.s.o.MaxFrame)
+		if n < 0 || n > in.c.limit {
+			return fault("frame of %d bytes; the limit is %d", n, in.c.limit)
 		}
 		b = b[lengthSize:]
 		if len(b) < n && lengthSize+n <= largeBuffer {
@@ -90,7 +90,7 @@ func (in *intake) frames() error {
 			return err
 		}
 		f := in.c.s.o.Memory.get(n)
-		f.budget, f.charged = &in.c.s.budget, int64(min(n, trusted))
+		f.budget, f.charged = in.c.budget, int64(min(n, trusted))
 		f.budget.more(f.charged - 1) // one was taken at the gate
 		used := copy(f.Bytes(), b)
 		in.from += lengthSize + used
@@ -174,7 +174,7 @@ func (in *intake) makeRoom() {
 // budget that is used up keeps frames of any size out.
 func (in *intake) admit() error {
 	c := in.c
-	if c.mayRead() && c.s.budget.take(1) {
+	if c.mayRead() && c.budget.take(1) {
 		return nil
 	}
 	in.post()
@@ -196,8 +196,8 @@ func (in *intake) admit() error {
 			<-c.gate
 			continue
 		}
-		if c.s.budget.take(1) {
-			c.s.budget.pass()
+		if c.budget.take(1) {
+			c.budget.pass()
 			return nil
 		}
 		in.await()
@@ -208,14 +208,14 @@ func (in *intake) admit() error {
 // back just before.
 func (in *intake) await() {
 	c := in.c
-	c.s.budget.enqueue(c.gate)
-	if !c.s.budget.spent() {
+	c.budget.enqueue(c.gate)
+	if !c.budget.spent() {
 		c.gate.open()
 	}
 	<-c.gate
-	c.s.budget.leave(c.gate)
+	c.budget.leave(c.gate)
 	if c.dead.Load() || c.leaving.Load() || c.finishing.Load() {
-		c.s.budget.pass() // the turn may have been this connection's
+		c.budget.pass() // the turn may have been this connection's
 	}
 }
 

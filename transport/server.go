@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,21 +18,27 @@ import (
 type Server struct {
 	o       Options
 	loop    *Loop
-	budget  budget
+	budget  budget // of requests
+	replies budget // of replies: were they to wait for requests, two nodes could wait for each other
 	log     *quietLog
 	started time.Time
 
 	listeners []net.Listener
-	slots     chan struct{} // one for each connection that may be open; nil without a bound
-	closing   chan struct{} // closed when the server stops
-	work      sync.WaitGroup
-	now       atomic.Int64 // nanoseconds since started, moved on by the janitor
+	slots     chan struct{}  // one for each connection that may be open; nil without a bound
+	closing   chan struct{}  // closed when the server stops
+	work      sync.WaitGroup // of listeners, of connections that were accepted, of the janitor
+	calls     sync.WaitGroup // of connections that this node has opened
+	now       atomic.Int64   // nanoseconds since started, moved on by the janitor
 	lastID    atomic.Uint64
 
-	mu     sync.Mutex
-	open   map[*conn]struct{} // every connection with goroutines
-	perIP  map[string]int
-	closed bool
+	mu      sync.Mutex
+	open    map[*conn]struct{} // every connection with goroutines
+	perIP   map[string]int
+	serving []bool // for each listener
+	watched bool   // the janitor is at work
+	closed  bool   // no connection is accepted
+	ended   bool   // none is opened either
+	opened  int    // how many of open this node has opened
 
 	// Touched by the loop alone.
 	byID  map[env.ConnID]*conn
@@ -46,7 +54,7 @@ func Listen(loop *Loop, o Options) (*Server, error) {
 		perIP:   map[string]int{},
 		byID:    map[env.ConnID]*conn{},
 	}
-	s.budget.limit = o.RequestBytes
+	s.budget.limit, s.replies.limit = o.RequestBytes, o.RequestBytes
 	s.log = newQuietLog(s.o.Log)
 	if o.MaxConnections > 0 {
 		s.slots = make(chan struct{}, o.MaxConnections)
@@ -59,6 +67,7 @@ func Listen(loop *Loop, o Options) (*Server, error) {
 		}
 		s.listeners = append(s.listeners, nl)
 	}
+	s.serving = make([]bool, len(s.listeners))
 	loop.OnDrained(s.flush)
 	return s, nil
 }
@@ -72,17 +81,25 @@ func (s *Server) Addresses() []net.Addr {
 	return list
 }
 
-// Serve begins to accept connections, unless the server has been stopped already.
-func (s *Server) Serve() {
+// Serve begins to accept connections at the listeners of the given names, or at all of them if none is named, unless the
+// server has been stopped already. Those that have begun before go on.
+func (s *Server) Serve(names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
 	for i, l := range s.listeners {
-		s.work.Go(func() { s.accept(l, s.o.Listeners[i].Name) })
+		name := s.o.Listeners[i].Name
+		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, name)) {
+			s.serving[i] = true
+			s.work.Go(func() { s.accept(l, name) })
+		}
 	}
-	s.work.Go(s.janitor)
+	if !s.watched {
+		s.watched = true
+		s.work.Go(s.janitor)
+	}
 }
 
 // StopAccepting closes the listeners; open connections go on.
@@ -100,24 +117,38 @@ func (s *Server) StopAccepting() {
 // than grace; then every connection is closed. It returns when all goroutines have ended. The loop must run until then.
 func (s *Server) Shutdown(grace time.Duration) {
 	s.StopAccepting()
-	for _, c := range s.connections() {
-		c.hangUp()
+	over, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	// An answer may need what another node replies, so the connections that this node has opened go last.
+	s.hangUp(&s.work, false, over.Done())
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.hangUp(&s.calls, true, over.Done())
+}
+
+// hangUp ends the connections that clients have opened, or those that this node has, and waits for their goroutines. Those
+// that are still there when the time is over are killed.
+func (s *Server) hangUp(work *sync.WaitGroup, outgoing bool, over <-chan struct{}) {
+	each := func(f func(c *conn)) {
+		for _, c := range s.connections() {
+			if c.info.Outgoing == outgoing {
+				f(c)
+			}
+		}
 	}
+	each((*conn).hangUp)
 	done := make(chan struct{})
 	go func() {
-		s.work.Wait()
+		work.Wait()
 		close(done)
 	}()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
 	select {
 	case <-done:
 		return
-	case <-timer.C:
+	case <-over:
 	}
-	for _, c := range s.connections() {
-		c.kill(errClosing)
-	}
+	each(func(c *conn) { c.kill(errClosing) })
 	<-done
 }
 
@@ -209,6 +240,10 @@ func (s *Server) tune(nc net.Conn) {
 
 // forget is the last that the server does with a connection.
 func (s *Server) forget(c *conn) {
+	if c.info.Outgoing {
+		s.forgetOutgoing(c)
+		return
+	}
 	ip := hostOf(c.nc.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lignum/core/env"
 )
 
 // numbered is a request of n bytes that carries i.
@@ -502,6 +504,44 @@ func TestServeAfterShutdown(t *testing.T) {
 	s.Shutdown(0)
 	s.Serve()
 	s.Shutdown(0)
+}
+
+// TestServeByName: listeners may begin one after the other.
+func TestServeByName(t *testing.T) {
+	l := NewLoop(NewClock())
+	s, err := Listen(l, Options{
+		Listeners: []Listener{{"CONTROLLER", "127.0.0.1:0"}, {"PLAINTEXT", "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := &echo{net: s, open: map[env.ConnID]bool{}, deadline: env.Never}
+	var ran sync.WaitGroup
+	ran.Go(func() { l.Run(node) })
+	answered := func(i int) bool {
+		nc, err := net.Dial("tcp", s.Addresses()[i].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		c := &client{t, nc}
+		_ = nc.SetDeadline(time.Now().Add(200 * time.Millisecond))
+		c.send(framed([]byte("e")))
+		_, err = c.next()
+		return err == nil
+	}
+	for _, step := range []struct {
+		names  []string
+		expect [2]bool
+	}{{[]string{"CONTROLLER"}, [2]bool{true, false}}, {[]string{"CONTROLLER"}, [2]bool{true, false}}, {nil, [2]bool{true, true}}} {
+		s.Serve(step.names...)
+		if got := [2]bool{answered(0), answered(1)}; got != step.expect {
+			t.Errorf("%v: %v", step.names, got)
+		}
+	}
+	s.Shutdown(time.Second)
+	l.Stop()
+	ran.Wait()
 }
 
 func TestListenFails(t *testing.T) {

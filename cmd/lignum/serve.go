@@ -17,6 +17,7 @@ import (
 	"lignum/core/broker"
 	"lignum/core/config"
 	"lignum/core/env"
+	"lignum/core/peer"
 	"lignum/core/record"
 	"lignum/disk"
 	"lignum/transport"
@@ -160,6 +161,9 @@ func serve(c *config.Broker, log *slog.Logger) error {
 	})
 	var running sync.WaitGroup
 	running.Go(func() { loop.Run(node) })
+	if names := controllerListeners(c); len(names) > 0 {
+		server.Serve(names...) // the nodes of the quorum talk before anybody can be let in
+	}
 	loop.Post(node.Start)
 	err = wait(failed, log)
 	if err == nil {
@@ -199,6 +203,9 @@ const stopGrace = 5 * time.Second
 
 // stop ends the broker in order: no more requests, then everything to the disk.
 func stop(loop *transport.Loop, node *broker.Broker, server *transport.Server, log *slog.Logger) error {
+	left := make(chan struct{})
+	loop.Post(func() { node.Leave(func() { close(left) }) })
+	<-left
 	loop.Post(node.StopWaiting)
 	server.Shutdown(stopGrace)
 	done := make(chan error, 1)
@@ -215,7 +222,10 @@ func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) 
 		return record.NewReader(record.Limits{MaxUncompressed: c.BatchMaxUncompressedBytes})
 	}}
 	o := transport.Options{
-		Decode: func(_ env.ConnInfo, frame env.Buffer) (env.Request, error) {
+		Decode: func(info env.ConnInfo, frame env.Buffer) (env.Request, error) {
+			if info.Outgoing {
+				return peer.DecodeReply(frame)
+			}
 			r := readers.Get().(*record.Reader)
 			defer readers.Put(r)
 			return api.Decode(frame, r)
@@ -228,26 +238,37 @@ func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) 
 		InFlight:            int(c.ConnectionRequestsInFlight),
 		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
 	}
-	for _, l := range clientListeners(c) {
+	for _, l := range openListeners(c) {
 		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
 	}
 	return o
 }
 
-// clientListeners are the listeners that are for clients. Those for the metadata quorum have nobody to talk to: a node is a quorum of one.
-func clientListeners(c *config.Broker) []*config.Listener {
+// openListeners are those that somebody uses. A node that is a cluster by itself has nobody to talk to on those for the metadata quorum.
+func openListeners(c *config.Broker) []*config.Listener {
 	var list []*config.Listener
 	for i := range c.Listeners {
-		if !c.Listeners[i].Controller {
+		if !c.Listeners[i].Controller || !c.Lone() {
 			list = append(list, &c.Listeners[i])
 		}
 	}
 	return list
 }
 
+// controllerListeners are the names of those for the metadata quorum.
+func controllerListeners(c *config.Broker) []string {
+	var names []string
+	for _, l := range openListeners(c) {
+		if l.Controller {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
 // withPorts puts the ports that the system has chosen where the configuration says 0.
 func withPorts(c *config.Broker, bound []net.Addr) {
-	listeners := clientListeners(c)
+	listeners := openListeners(c)
 	for i, a := range bound {
 		tcp, ok := a.(*net.TCPAddr)
 		if !ok || listeners[i].Port != 0 {

@@ -11,8 +11,8 @@ import (
 //	v3  flexible encoding, the client's software name and version (KIP-511)
 //	v4  features whose lowest version is 0 (KIP-1220)
 //
-// The only feature is metadata.version, at the level of the release whose versions are spoken. Clients take the others as proof of behaviour
-// that is not there (transactions, KIP-848 groups).
+// The features are metadata.version, at the level of the release whose versions are spoken, and group.version, for groups of the
+// consumer protocol (KIP-848). Clients take the others as proof of behaviour that is not there.
 func (h *Handlers) apiVersions(c *Call, r *kmsg.ApiVersionsRequest) {
 	out := r.ResponseKind().(*kmsg.ApiVersionsResponse)
 	if r.Version >= 3 {
@@ -24,12 +24,10 @@ func (h *Handlers) apiVersions(c *Call, r *kmsg.ApiVersionsRequest) {
 		c.session.SoftwareName, c.session.SoftwareVersion = r.ClientSoftwareName, r.ClientSoftwareVersion
 	}
 	listVersions(out)
-	s := kmsg.NewApiVersionsResponseSupportedFeature()
-	s.Name, s.MinVersion, s.MaxVersion = metadataFeature, metadataFeatureMin, metadataFeatureMax
-	out.SupportedFeatures = append(out.SupportedFeatures, s)
-	f := kmsg.NewApiVersionsResponseFinalizedFeature()
-	f.Name, f.MinVersionLevel, f.MaxVersionLevel = metadataFeature, metadataFeatureMax, metadataFeatureMax
-	out.FinalizedFeatures = append(out.FinalizedFeatures, f)
+	addFeature(out, metadataFeature, metadataFeatureMin, metadataFeatureMax)
+	if h.Config().Groups.ConsumerProtocol {
+		addFeature(out, groupFeature, groupFeatureMin, groupFeatureMax)
+	}
 	out.FinalizedFeaturesEpoch = max(int64(h.Image.Offset()), 0)
 	c.Answer(out)
 }
@@ -40,6 +38,26 @@ const (
 	metadataFeatureMin = 7
 	metadataFeatureMax = 25
 )
+
+// The levels of group.version: 1 is that there are groups of the consumer protocol.
+const (
+	groupFeature    = "group.version"
+	groupFeatureMin = 0
+	groupFeatureMax = 1
+)
+
+// addFeature tells of a feature that is at its highest level. Clients below version 4 cannot read a lowest level of 0 and do without
+// the range.
+func addFeature(out *kmsg.ApiVersionsResponse, name string, lowest, highest int16) {
+	if lowest > 0 || out.Version >= 4 {
+		s := kmsg.NewApiVersionsResponseSupportedFeature()
+		s.Name, s.MinVersion, s.MaxVersion = name, lowest, highest
+		out.SupportedFeatures = append(out.SupportedFeatures, s)
+	}
+	f := kmsg.NewApiVersionsResponseFinalizedFeature()
+	f.Name, f.MinVersionLevel, f.MaxVersionLevel = name, highest, highest
+	out.FinalizedFeatures = append(out.FinalizedFeatures, f)
+}
 
 // unsupportedVersion answers an ApiVersions request of a version that is not served: in the layout of version 0, with the
 // table, so that the client can try again with a version that both know.

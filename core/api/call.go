@@ -74,6 +74,10 @@ func (c *Call) Drop() {
 
 // Encode writes the response frame.
 func (c *Call) Encode(w *env.Pieces) {
+	if p, ok := c.reply.(encoded); ok {
+		w.Buf = append(binary.BigEndian.AppendUint32(w.Buf, uint32(len(p))), p...)
+		return
+	}
 	start, before := len(w.Buf), w.Len()
 	key, version := c.Header.Key, c.Header.Version
 	w.Buf = wire.BeginResponse(w.Buf, key, version, c.Header.CorrelationID)
@@ -85,6 +89,8 @@ func (c *Call) Encode(w *env.Pieces) {
 	case *wire.ListOffsetsResponse:
 		w.Buf = r.AppendTo(w.Buf, version)
 	case *wire.MetadataResponse:
+		w.Buf = r.AppendTo(w.Buf, version)
+	case *wire.QuorumMessageResponse:
 		w.Buf = r.AppendTo(w.Buf, version)
 	case kmsg.Response:
 		w.Buf = r.AppendTo(w.Buf)

@@ -21,7 +21,7 @@ func (h *Handlers) createPartitions(c *Call, r *kmsg.CreatePartitionsRequest) {
 		topics = append(topics, g)
 	}
 	var answers []controller.GrownTopic
-	h.decide(func() (records []metadata.Record) {
+	h.decideAndOpen(func() (records []metadata.Record) {
 		records, answers = h.Controller.CreatePartitions(topics, r.ValidateOnly)
 		return records
 	}, func(err error) {

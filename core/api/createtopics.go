@@ -21,7 +21,7 @@ func (h *Handlers) createTopics(c *Call, r *kmsg.CreateTopicsRequest) {
 		request.Topics = append(request.Topics, newTopic(&r.Topics[i]))
 	}
 	var answers []controller.CreatedTopic
-	h.decide(func() (records []metadata.Record) {
+	h.decideAndOpen(func() (records []metadata.Record) {
 		records, answers = h.Controller.CreateTopics(request)
 		return records
 	}, func(err error) {
@@ -71,4 +71,29 @@ func (h *Handlers) createdTopic(t *controller.CreatedTopic, err error) kmsg.Crea
 		to.Configs = append(to.Configs, s)
 	}
 	return to
+}
+
+// haveTopics has the active controller make topics that a client needs without having asked for them, and calls then once that is done, or cannot
+// be: who asked looks again.
+func (h *Handlers) haveTopics(topics []controller.NewTopic, then func()) {
+	if h.Active() {
+		h.decideAndOpen(func() []metadata.Record {
+			records, _ := h.Controller.CreateTopics(controller.CreateTopics{Topics: topics})
+			return records
+		}, func(error) { then() })
+		return
+	}
+	r := kmsg.NewPtrCreateTopicsRequest()
+	r.SetVersion(r.MaxVersion())
+	for i := range topics {
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = topics[i].Name, topics[i].Partitions, topics[i].ReplicationFactor
+		for j := range topics[i].Configs {
+			s := kmsg.NewCreateTopicsRequestTopicConfig()
+			s.Name, s.Value = topics[i].Configs[j].Key, &topics[i].Configs[j].Value
+			t.Configs = append(t.Configs, s)
+		}
+		r.Topics = append(r.Topics, t)
+	}
+	h.AskController(r, func(kmsg.Response, error) { then() })
 }

@@ -13,6 +13,11 @@ func (h *Handlers) decide(decision func() []metadata.Record, answer func(error))
 	h.Decide(func() ([]metadata.Record, func(error)) { return decision(), answer }, answer)
 }
 
+// decideAndOpen is decide, but the answer also waits until the partitions that were asked for are open here.
+func (h *Handlers) decideAndOpen(decision func() []metadata.Record, answer func(error)) {
+	h.decide(decision, func(err error) { h.WhenOpened(func() { answer(err) }) })
+}
+
 // outcome is what the client is told of one item: that it was refused, or that nobody knows what became of the whole.
 func outcome(r controller.Refusal, err error) (code int16, message *string) {
 	switch {

@@ -21,6 +21,9 @@ func Decode(frame env.Buffer, records *record.Reader) (env.Request, error) {
 		}
 		return nil, err
 	}
+	if !wire.Accepts(h.Key, h.Version, true) { // whether on this listener, Handle sees
+		return nil, &wire.UnsupportedError{Header: h}
+	}
 	c := &Call{Header: h, frame: frame}
 	c.Body, err = wire.DecodeBody(h, body)
 	if err != nil {

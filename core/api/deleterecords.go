@@ -2,6 +2,7 @@ package api
 
 import (
 	"lignum/core/record"
+	"lignum/core/timer"
 	"lignum/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -9,13 +10,19 @@ import (
 
 // deleteRecords moves log starts forward. API key 21, versions 0 to 2. Offset -1 means the high watermark.
 //
-// It replies once the new starts are durable (R3).
+// It replies once the new starts are durable on every replica whose broker is up (R3), or the request's time is over.
 func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 	out := r.ResponseKind().(*kmsg.DeleteRecordsResponse)
-	waiting := 1
+	waiting, answered := 1, false
+	var timeout timer.Timer
+	answer := func() {
+		answered = true
+		h.Timers.Stop(&timeout)
+		c.Answer(out)
+	}
 	done := func() {
-		if waiting--; waiting == 0 {
-			c.Answer(out)
+		if waiting--; waiting == 0 && !answered {
+			answer()
 		}
 	}
 	out.Topics = make([]kmsg.DeleteRecordsResponseTopic, len(r.Topics))
@@ -35,11 +42,17 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 				continue
 			}
 			waiting++
+			po.ErrorCode = int16(wire.RequestTimedOut)
 			p.DeleteRecords(record.Offset(ask.Offset), func(start record.Offset, code wire.ErrorCode) {
-				po.LowWatermark, po.ErrorCode = int64(start), int16(code)
+				if !answered {
+					po.LowWatermark, po.ErrorCode = int64(start), int16(code)
+				}
 				done()
 			})
 		}
+	}
+	if waiting > 1 {
+		h.Timers.Start(&timeout, h.Clock.Now().Add(millis(r.TimeoutMillis)), answer)
 	}
 	done()
 }

@@ -20,7 +20,10 @@ type fetchCall struct {
 	partial bool          // answers only for what is new: an incremental request of a session
 	parts   []*fetchPart
 
-	committed bool // read_committed
+	committed bool          // read_committed
+	replica   record.NodeID // of the follower that asks; -1 for a consumer
+	epoch     int64         // of that broker
+	rack      string        // of a consumer that may be sent to a nearer replica; "" if not
 	minBytes  int64
 	deadline  env.Instant
 	timeout   timer.Timer
@@ -32,6 +35,7 @@ type fetchCall struct {
 	left   int64 // bytes that may still be added
 	total  int64
 	urgent bool // something to tell at once: an error, a divergence
+	again  bool // it is not the first
 	found  []fetchFound
 }
 
@@ -40,20 +44,36 @@ type fetchFound struct {
 	part   *fetchPart
 	result wire.FetchResult
 	data   partition.Records
+
+	from  *partition.Partition // where a cold read reads, as of this leader epoch
+	epoch record.Epoch
 }
 
 // fetch returns record batches. API key 1, versions 4 to 17.
 //
 //	v7   fetch sessions (KIP-227)
 //	v9   leader epochs (KIP-320)
-//	v12  flexible encoding, diverging epochs
+//	v11  the consumer's rack; reads from followers (KIP-392)
+//	v12  flexible encoding, diverging epochs (KIP-595)
 //	v13  topics by id
 //	v16  the new leader's address (KIP-951)
 //
 // It replies when min bytes are there, when max wait is over, or at once if a partition has an error to tell. The first partition
 // with records always yields one whole batch, whatever the limits.
+//
+// A request with a replica's id is a follower's: it gets what is not committed too, and by its offsets it says what it holds. Followers come on the
+// listeners of the cluster only. One whose next request is here has no use for waiting on: the one before is answered at once.
 func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
-	f := &fetchCall{h: h, call: c, committed: r.IsolationLevel == readCommitted, minBytes: int64(r.MinBytes)}
+	f := &fetchCall{h: h, call: c, committed: r.IsolationLevel == readCommitted, minBytes: int64(r.MinBytes), replica: record.NodeID(r.ReplicaID), epoch: r.ReplicaEpoch}
+	switch {
+	case f.replica < 0 && h.Config().RackAwareReads:
+		f.rack = string(r.Rack)
+	case f.replica >= 0 && !c.session.Inter:
+		c.Answer(&fetchReply{response: wire.FetchResponse{Error: wire.ClusterAuthorizationFailed}})
+		return
+	case f.replica >= 0:
+		c.session.Cancel()
+	}
 	f.deadline = h.Clock.Now().Add(millis(r.MaxWaitMillis))
 	f.expired = r.MaxWaitMillis <= 0
 	if code := f.open(r); code != wire.None {
@@ -122,7 +142,7 @@ func (h *Handlers) wanted(r *wire.FetchRequest, byID bool) []*fetchPart {
 			key.index = p.Index
 			all[n] = fetchPart{
 				key: key, offset: record.Offset(p.FetchOffset), maxBytes: p.MaxBytes,
-				leaderEpoch: record.Epoch(p.LeaderEpoch), lastFetchedEpoch: record.Epoch(p.LastFetchedEpoch),
+				leaderEpoch: record.Epoch(p.LeaderEpoch), lastFetchedEpoch: record.Epoch(p.LastFetchedEpoch), logStart: record.Offset(p.LogStart),
 			}
 			list[n] = &all[n]
 			n++
@@ -179,9 +199,14 @@ func (f *fetchCall) readCold(found *fetchFound, cold *partition.ColdRead, budget
 	})
 }
 
-// took notes what a read has brought.
+// took notes what a read has brought. What came from the disk after the leader epoch has ended is no answer to the request (F6).
 func (f *fetchCall) took(found *fetchFound, data partition.Records, err error) {
+	_, epoch := found.from.Leader()
 	switch {
+	case epoch != found.epoch || !found.from.Open():
+		forget(&data)
+		found.result = wire.NewFetchResult(found.part.key.index, wire.NotLeaderOrFollower)
+		f.urgent = true
 	case err == nil:
 		found.data = data
 	case partition.OutOfRange(err):
@@ -191,44 +216,40 @@ func (f *fetchCall) took(found *fetchFound, data partition.Records, err error) {
 	default:
 		found.result = wire.NewFetchResult(found.part.key.index, wire.KafkaStorageError)
 		f.urgent = true
+		found.from.ReadFailed(err)
 	}
 }
 
 // look reads what is in memory, or returns the read that goes to the disk.
 func (f *fetchCall) look(found *fetchFound) *partition.ColdRead {
-	part, out := found.part, &found.result
+	part := found.part
 	p, code := f.h.fetchedPartition(part.key)
-	if code == wire.None {
-		code = p.Available()
+	var upTo record.Offset
+	switch {
+	case code != wire.None:
+		found.result = wire.NewFetchResult(part.key.index, code)
+	case f.replica >= 0:
+		found.result = f.replicate(p, part)
+		if p.Open() {
+			upTo = p.EndOffset()
+		}
+	default:
+		found.result = f.consume(p, part)
+		upTo = f.readable(p)
 	}
-	if code == wire.None {
-		code = p.CheckEpoch(part.leaderEpoch)
-	}
-	*out = wire.NewFetchResult(part.key.index, code)
-	if code != wire.None {
+	out := &found.result
+	if out.Error != wire.None || out.Diverging != nil || out.Preferred >= 0 {
 		f.urgent = true
-		if p != nil && (code == wire.NotLeaderOrFollower || code == wire.FencedLeaderEpoch) {
+		if p != nil && (out.Error == wire.NotLeaderOrFollower || out.Error == wire.FencedLeaderEpoch) {
 			out.Leader, _ = f.h.leaderHint(f.call, p, nil)
 		}
 		return nil
 	}
-	f.marks(p, out)
-	if part.offset < p.StartOffset() || part.offset > p.EndOffset() {
-		*out = wire.NewFetchResult(part.key.index, wire.OffsetOutOfRange)
-		f.urgent = true
-		return nil
-	}
-	if part.lastFetchedEpoch >= 0 && f.diverges(p, part, out) {
-		return nil
-	}
-	upTo := p.HighWatermark()
-	if f.committed {
-		upTo = p.LastStable()
-		out.Aborted = []wire.AbortedTransaction{}
-	}
 	if part.offset >= upTo || f.left <= 0 && f.total > 0 {
 		return nil
 	}
+	found.from = p
+	_, found.epoch = p.Leader()
 	data, cold, err := p.Read(partition.ReadRequest{
 		From: part.offset, UpTo: upTo,
 		MaxBytes:   int(min(f.left, int64(max(part.maxBytes, 0)))),
@@ -240,27 +261,65 @@ func (f *fetchCall) look(found *fetchFound) *partition.ColdRead {
 	return cold
 }
 
-// marks tells how far the partition is.
-func (f *fetchCall) marks(p *partition.Partition, out *wire.FetchResult) {
-	out.HighWatermark = int64(p.HighWatermark())
-	out.LastStable = int64(p.LastStable())
-	out.LogStart = int64(p.StartOffset())
+// replicate answers a follower. It learns of a new log start at once, and of the high watermark if readers come to it.
+func (f *fetchCall) replicate(p *partition.Partition, part *fetchPart) wire.FetchResult {
+	out := p.Replicate(partition.FollowerFetch{
+		Node: f.replica, BrokerEpoch: f.epoch, LeaderEpoch: part.leaderEpoch, Offset: part.offset, LastFetchedEpoch: part.lastFetchedEpoch,
+		LogStart: part.logStart, Now: f.h.Clock.Now(), Again: f.again,
+	}, part.key.index)
+	if f.partial && out.Error == wire.None && out.Diverging == nil {
+		mark := f.h.Config().RackAwareReads && record.Offset(out.HighWatermark) != part.toldMark
+		f.urgent = f.urgent || mark || record.Offset(out.LogStart) != part.toldStart
+	}
+	return out
 }
 
-// diverges compares the epoch of the client's last record with this log (F6).
-func (f *fetchCall) diverges(p *partition.Partition, part *fetchPart, out *wire.FetchResult) bool {
-	epoch, end := p.EpochEnd(part.lastFetchedEpoch)
-	if epoch == record.NoEpoch || end < 0 {
-		*out = wire.NewFetchResult(part.key.index, wire.OffsetOutOfRange)
-		f.urgent = true
-		return true
+// consume answers a consumer, apart from the records. From version 11 on it may read from any replica (KIP-392).
+func (f *fetchCall) consume(p *partition.Partition, part *fetchPart) wire.FetchResult {
+	code := p.Available()
+	if f.call.Header.Version >= 11 {
+		code = p.Readable()
 	}
-	if epoch >= part.lastFetchedEpoch && end >= part.offset {
-		return false
+	if code == wire.None {
+		code = p.CheckEpoch(part.leaderEpoch)
 	}
-	out.Diverging = &wire.EpochEnd{Epoch: int32(epoch), EndOffset: int64(end)}
-	f.urgent = true
-	return true
+	out := wire.NewFetchResult(part.key.index, code)
+	if code != wire.None {
+		return out
+	}
+	p.Marks(&out)
+	if code = p.Locate(part.offset, part.lastFetchedEpoch, &out); code == wire.OffsetOutOfRange && !p.Leads() && part.offset >= p.StartOffset() {
+		code = wire.OffsetNotAvailable // the leader may have it (F5)
+	}
+	if code != wire.None {
+		return wire.NewFetchResult(part.key.index, code)
+	}
+	if f.committed {
+		out.Aborted = []wire.AbortedTransaction{}
+	}
+	if f.rack != "" && p.Leads() && out.Diverging == nil {
+		if id := p.Nearest(part.offset, f.near); id != f.h.Node {
+			out.Preferred = int32(id)
+		}
+	}
+	return out
+}
+
+// readable is where a consumer's reading ends.
+func (f *fetchCall) readable(p *partition.Partition) record.Offset {
+	switch {
+	case !p.Open():
+		return 0
+	case f.committed:
+		return p.LastStable()
+	}
+	return p.HighWatermark()
+}
+
+// near reports whether a broker is up and in the consumer's rack.
+func (f *fetchCall) near(id record.NodeID) bool {
+	b := f.h.Image.Broker(id)
+	return b != nil && b.Active() && b.Rack == f.rack
 }
 
 func (f *fetchCall) count(found *fetchFound) {
@@ -278,6 +337,7 @@ func (f *fetchCall) decide(budget int64) {
 		f.answer()
 		return
 	}
+	f.again = true
 	f.forgetFound()
 	f.h.parked.park(f, budget)
 }

@@ -34,8 +34,16 @@ func (q *parkedFetches) park(f *fetchCall, budget int64) {
 	}
 	f.watch = partition.NewWatch(resume)
 	for _, part := range f.parts {
-		if p, code := f.h.fetchedPartition(part.key); code == wire.None {
+		p, code := f.h.fetchedPartition(part.key)
+		switch {
+		case code != wire.None:
+		case f.replica < 0:
 			p.Watch(f.watch)
+		default:
+			p.WatchEnd(f.watch)
+			if f.h.Config().RackAwareReads {
+				p.Watch(f.watch)
+			}
 		}
 	}
 	f.h.Timers.Start(&f.timeout, f.deadline, func() {
@@ -158,7 +166,7 @@ func (f *fetchCall) answer() {
 // news reports whether the client of a session has to hear of the partition, and remembers what it is told.
 func (p *fetchPart) news(r *wire.FetchResult, bytes int) bool {
 	mark, start, failed := record.Offset(r.HighWatermark), record.Offset(r.LogStart), r.Error != wire.None
-	fresh := !p.told || bytes > 0 || failed || p.toldError || r.Diverging != nil || mark != p.toldMark || start != p.toldStart
+	fresh := !p.told || bytes > 0 || failed || p.toldError || r.Diverging != nil || r.Preferred >= 0 || mark != p.toldMark || start != p.toldStart
 	p.told, p.toldMark, p.toldStart, p.toldError = true, mark, start, failed
 	return fresh
 }

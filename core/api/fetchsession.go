@@ -32,8 +32,9 @@ type fetchKey struct {
 type fetchPart struct {
 	key              fetchKey
 	offset           record.Offset
-	leaderEpoch      record.Epoch // that the client believes in; -1 unknown
-	lastFetchedEpoch record.Epoch // of the record before offset; -1 unknown
+	leaderEpoch      record.Epoch  // that the client believes in; -1 unknown
+	lastFetchedEpoch record.Epoch  // of the record before offset; -1 unknown
+	logStart         record.Offset // of a follower; -1 from a consumer
 	maxBytes         int32
 
 	// What the session's client was told last.
@@ -146,6 +147,9 @@ func (s *fetchSessions) unlink(f *fetchSession) {
 func (f *fetchSession) put(p *fetchPart) {
 	if old := f.parts[p.key]; old != nil {
 		old.offset, old.leaderEpoch, old.lastFetchedEpoch, old.maxBytes = p.offset, p.leaderEpoch, p.lastFetchedEpoch, p.maxBytes
+		old.logStart = p.logStart
+		// A follower drops what it gets for a position that it has left, so it is told everything anew.
+		old.told = old.told && p.logStart < 0
 		return
 	}
 	f.parts[p.key] = p

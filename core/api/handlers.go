@@ -4,6 +4,7 @@ import (
 	"lignum/core/config"
 	"lignum/core/controller"
 	"lignum/core/env"
+	"lignum/core/group"
 	"lignum/core/metadata"
 	"lignum/core/partition"
 	"lignum/core/record"
@@ -26,6 +27,8 @@ type World struct {
 	Image      *metadata.Image
 	Partitions *partition.Set
 	Controller *controller.Controller
+	// Groups are those that live on partitions that this broker leads.
+	Groups *group.Coordinator
 
 	// Config is the broker's configuration with what was altered while it runs.
 	Config func() *config.Broker
@@ -35,9 +38,22 @@ type World struct {
 	Usage func(done func(total, free int64, err error))
 	// Full says that so much waits for the disk that no more is to be appended for now.
 	Full func() bool
-	// Decide makes a decision when its turn comes. Its done is called once its records are applied and the partitions that they
-	// ask for are open here. If too much waits, refused is called instead.
+	// Decide makes a decision when its turn comes. Its done is called once its records are applied. If too much waits, or another node is
+	// the active controller, refused is called instead.
 	Decide func(d controller.Decision, refused func(error))
+	// WhenOpened calls then once every log that this broker has to have so far is open.
+	WhenOpened func(then func())
+
+	// Active reports whether this node is the active controller.
+	Active func() bool
+	// Sessions are those that brokers have with this node as the active controller; nil if it is not, or a cluster by itself.
+	Sessions func() *controller.Sessions
+	// AskController has the active controller answer a request, wherever it is.
+	AskController func(r kmsg.Request, done func(kmsg.Response, error))
+	// QuorumPayload hands this node's part of the metadata quorum a payload. reply is called once.
+	QuorumPayload func(payload []byte, reply func([]byte))
+	// Quorum is the metadata quorum.
+	Quorum Quorum
 }
 
 // Handlers answers requests. It is owned by the loop.
@@ -47,6 +63,8 @@ type Handlers struct {
 	parked   parkedFetches
 	stalled  []*Call // produce requests that wait until the disk has caught up; their frames count against the transport's budget
 	ids      producerIDs
+	// compressors are used by the jobs of one lane each.
+	compressors [ReadLanes]record.Compressor
 }
 
 // NewHandlers makes the handlers of a broker.
@@ -57,6 +75,11 @@ func NewHandlers(w World) *Handlers {
 // Handle answers one call, now or later.
 func (h *Handlers) Handle(s *Session, c *Call) {
 	s.admit(c)
+	if c.Body != nil && !wire.Accepts(c.Header.Key, c.Header.Version, s.Inter) {
+		s.Close()
+		c.Drop()
+		return
+	}
 	switch r := c.Body.(type) {
 	case *wire.ProduceRequest:
 		if len(h.stalled) > 0 || h.Full() {
@@ -70,11 +93,50 @@ func (h *Handlers) Handle(s *Session, c *Call) {
 		h.listOffsets(c, r)
 	case *wire.MetadataRequest:
 		h.metadata(c, r)
+	case *wire.QuorumMessageRequest:
+		h.quorumMessage(c, r)
 	case nil:
 		h.unsupportedVersion(c)
 	case kmsg.Request:
-		h.handleRare(c, r)
+		if forController(c.Header.Key) && !h.Active() {
+			h.forward(c)
+		} else if !h.handleGroups(c, r) {
+			h.handleRare(c, r)
+		}
 	}
+}
+
+// handleGroups answers the requests about groups; false if it is another.
+func (h *Handlers) handleGroups(c *Call, request kmsg.Request) bool {
+	switch r := request.(type) {
+	case *kmsg.OffsetCommitRequest:
+		h.offsetCommit(c, r)
+	case *kmsg.OffsetFetchRequest:
+		h.offsetFetch(c, r)
+	case *kmsg.JoinGroupRequest:
+		h.joinGroup(c, r)
+	case *kmsg.SyncGroupRequest:
+		h.syncGroup(c, r)
+	case *kmsg.HeartbeatRequest:
+		h.heartbeat(c, r)
+	case *kmsg.LeaveGroupRequest:
+		h.leaveGroup(c, r)
+	case *kmsg.DescribeGroupsRequest:
+		h.describeGroups(c, r)
+	case *kmsg.ListGroupsRequest:
+		h.listGroups(c, r)
+	case *kmsg.DeleteGroupsRequest:
+		h.deleteGroups(c, r)
+	case *kmsg.OffsetDeleteRequest:
+		h.offsetDelete(c, r)
+	case *kmsg.ConsumerGroupHeartbeatRequest:
+		h.consumerGroupHeartbeat(c, r)
+	case *kmsg.ConsumerGroupDescribeRequest:
+		h.consumerGroupDescribe(c, r)
+	default:
+		return false
+	}
+	return true
 }
 
 // handleRare answers the requests that nobody sends often.
@@ -110,5 +172,12 @@ func (h *Handlers) handleRare(c *Call, request kmsg.Request) {
 		h.describeProducers(c, r)
 	case *kmsg.DescribeTopicPartitionsRequest:
 		h.describeTopicPartitions(c, r)
+	case *kmsg.EnvelopeRequest:
+		h.envelope(c, r)
+	case *kmsg.BrokerRegistrationRequest, *kmsg.BrokerHeartbeatRequest, *kmsg.AlterPartitionRequest, *kmsg.AllocateProducerIDsRequest,
+		*kmsg.AssignReplicasToDirsRequest:
+		h.control(c, request)
+	default:
+		h.handleCluster(c, request)
 	}
 }

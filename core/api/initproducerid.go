@@ -1,8 +1,6 @@
 package api
 
 import (
-	"lignum/core/controller"
-	"lignum/core/metadata"
 	"lignum/core/record"
 	"lignum/core/wire"
 
@@ -60,22 +58,24 @@ func (h *Handlers) nextProducerID(then func(record.ProducerID, wire.ErrorCode)) 
 func (h *Handlers) askProducerIDs() {
 	ids := &h.ids
 	ids.asking = true
-	var block controller.ProducerIDs
-	h.decide(func() (records []metadata.Record) {
-		self := h.Image.Broker(h.Node)
-		records, block = h.Controller.AllocateProducerIDs(self.ID, self.Epoch)
-		return records
-	}, func(err error) {
+	r := kmsg.NewPtrAllocateProducerIDsRequest()
+	r.BrokerID, r.BrokerEpoch = int32(h.Node), -1
+	if self := h.Image.Broker(h.Node); self != nil {
+		r.BrokerEpoch = int64(self.Epoch)
+	}
+	h.AskController(r, func(answer kmsg.Response, err error) {
 		ids.asking = false
 		waiting := ids.waiting
 		ids.waiting = nil
-		if err != nil || block.Refused() {
+		block, _ := answer.(*kmsg.AllocateProducerIDsResponse)
+		if err != nil || block.ErrorCode != 0 {
 			for _, then := range waiting {
 				then(-1, wire.CoordinatorLoadInProgress) // clients try again
 			}
 			return
 		}
-		ids.next, ids.end = block.First, block.First+record.ProducerID(block.Count)
+		ids.next = record.ProducerID(block.ProducerIDStart)
+		ids.end = ids.next + record.ProducerID(block.ProducerIDLen)
 		for _, then := range waiting {
 			h.nextProducerID(then)
 		}

@@ -17,6 +17,7 @@ type listOffsetsCall struct {
 //
 //	v2   isolation level
 //	v4   leader epochs
+//	v5   a new leader says so if it does not know the end of the partition yet (KIP-207); before it is as if there were no leader
 //	v6   flexible encoding
 //	v7   the offset of the greatest timestamp (-3)
 //	v8   the first local offset (-4); v9 the last tiered one (-5): there is no tiered storage, so -5 finds none
@@ -61,6 +62,8 @@ func (h *Handlers) listOne(l *listOffsetsCall, name []byte, ask *wire.ListOffset
 		upTo = p.LastStable()
 	}
 	switch {
+	case (ask.Timestamp == wire.LatestTimestamp || ask.Timestamp == wire.MaxTimestamp) && !p.Settled():
+		out.Error = l.unsettled()
 	case ask.Timestamp == wire.LatestTimestamp:
 		h.found(p, upTo, out)
 	case ask.Timestamp == wire.EarliestTimestamp, ask.Timestamp == wire.EarliestLocalTimestamp:
@@ -73,6 +76,14 @@ func (h *Handlers) listOne(l *listOffsetsCall, name []byte, ask *wire.ListOffset
 	}
 }
 
+// unsettled is the error of a leader whose high watermark may lie below that of the leader before (H4).
+func (l *listOffsetsCall) unsettled() wire.ErrorCode {
+	if l.call.Header.Version < 5 {
+		return wire.LeaderNotAvailable
+	}
+	return wire.OffsetNotAvailable
+}
+
 func (h *Handlers) found(p *partition.Partition, o record.Offset, out *wire.ListOffsetsResult) {
 	out.Offset = int64(o)
 	out.LeaderEpoch = int32(p.EpochAt(o))
@@ -83,21 +94,21 @@ func (h *Handlers) lookUp(l *listOffsetsCall, p *partition.Partition, timestamp 
 	l.waiting++
 	if timestamp == wire.MaxTimestamp {
 		at, read, err := p.MaxTimestamp(upTo)
-		h.located(l, out, at, read, err)
+		h.located(l, p, out, at, read, err)
 		return
 	}
 	at, read, err := p.OffsetForTime(timestamp, upTo)
-	h.located(l, out, at, read, err)
+	h.located(l, p, out, at, read, err)
 }
 
 // located notes what was found, or goes on on the disk.
-func (h *Handlers) located(l *listOffsetsCall, out *wire.ListOffsetsResult, at partition.At, read *partition.TimeRead, err error) {
+func (h *Handlers) located(l *listOffsetsCall, p *partition.Partition, out *wire.ListOffsetsResult, at partition.At, read *partition.TimeRead, err error) {
 	if read != nil {
 		h.Jobs.Start(readLane(out.Index), func() func() {
 			read.Run()
 			return func() {
 				at, next, err := read.Finish()
-				h.located(l, out, at, next, err)
+				h.located(l, p, out, at, next, err)
 			}
 		})
 		return
@@ -107,6 +118,8 @@ func (h *Handlers) located(l *listOffsetsCall, out *wire.ListOffsetsResult, at p
 		out.Error = wire.KafkaStorageError
 	case at.Found:
 		out.Offset, out.Timestamp, out.LeaderEpoch = int64(at.Offset), at.Timestamp, int32(at.Epoch)
+	case !p.Settled():
+		out.Error = l.unsettled()
 	}
 	l.done()
 }

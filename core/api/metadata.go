@@ -24,14 +24,11 @@ func (h *Handlers) metadata(c *Call, r *wire.MetadataRequest) {
 		h.answerMetadata(c, r)
 		return
 	}
-	h.decide(func() []metadata.Record {
-		request := controller.CreateTopics{Topics: make([]controller.NewTopic, 0, len(missing))}
-		for _, name := range missing {
-			request.Topics = append(request.Topics, controller.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1})
-		}
-		records, _ := h.Controller.CreateTopics(request)
-		return records
-	}, func(error) { h.answerMetadata(c, r) })
+	topics := make([]controller.NewTopic, 0, len(missing))
+	for _, name := range missing {
+		topics = append(topics, controller.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1})
+	}
+	h.haveTopics(topics, func() { h.answerMetadata(c, r) })
 }
 
 // toCreate lists the topics that the request asks for, that do not exist, and that may be created by being asked for.

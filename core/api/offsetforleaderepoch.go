@@ -22,7 +22,11 @@ func (h *Handlers) offsetForLeaderEpoch(c *Call, r *kmsg.OffsetForLeaderEpochReq
 			po := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			po.Partition, po.LeaderEpoch, po.EndOffset = ask.Partition, -1, -1
 			p, code := h.Partitions.ByName([]byte(t.Topic), ask.Partition)
-			if code == wire.None {
+			switch {
+			case code != wire.None:
+			case r.ReplicaID >= 0:
+				code = p.Leading()
+			default:
 				code = p.Available()
 			}
 			if code == wire.None {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"lignum/core/env"
+	"lignum/core/metadata"
 	"lignum/core/partition"
 	"lignum/core/record"
 	"lignum/core/timer"
@@ -113,6 +114,10 @@ func (h *Handlers) produceOne(p *produceCall, n int, t *wire.ProduceTopic, index
 	case code != wire.None:
 		out.Error = code
 		return
+	case metadata.InternalTopic(target.Topic):
+		// What is in there is for coordinators to write.
+		out.Error = wire.InvalidTopicException
+		return
 	case v.code != wire.None:
 		out.Message = &v.message
 		return
@@ -150,10 +155,12 @@ func (h *Handlers) recompress(p *produceCall, n int, target *partition.Partition
 	p.waiting++
 	p.open(n, true)
 	limits := record.Limits{MaxUncompressed: h.Config().BatchMaxUncompressedBytes}
-	h.Jobs.Start(laneRecompress+env.Lane(uint32(target.ID.Index)%ReadLanes), func() func() {
+	lane := uint32(target.ID.Index) % ReadLanes
+	compressor := &h.compressors[lane]
+	h.Jobs.Start(laneRecompress+env.Lane(lane), func() func() {
 		var err error
 		if v.batch.Codec() != codec {
-			v.batch, err = record.Recompress(v.batch, codec, limits)
+			v.batch, err = compressor.Recompress(v.batch, codec, limits)
 		}
 		return func() {
 			if err != nil {

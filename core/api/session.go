@@ -9,6 +9,8 @@ import (
 type Session struct {
 	ID   env.ConnID
 	Info env.ConnInfo
+	// Inter: the listener is one on which the nodes of the cluster talk to each other.
+	Inter bool
 
 	// SoftwareName and SoftwareVersion are what the client said of itself in ApiVersions; empty before that.
 	SoftwareName, SoftwareVersion string

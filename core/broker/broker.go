@@ -11,10 +11,13 @@ import (
 	"lignum/core/config"
 	"lignum/core/controller"
 	"lignum/core/env"
+	"lignum/core/group"
 	"lignum/core/metadata"
 	"lignum/core/partition"
+	"lignum/core/peer"
 	"lignum/core/quorum"
 	"lignum/core/record"
+	"lignum/core/replication"
 	"lignum/core/storage"
 	"lignum/core/timer"
 )
@@ -50,14 +53,24 @@ type Broker struct {
 	quorum     *quorum.Quorum
 	image      *metadata.Image
 	controller *controller.Controller
-	decisions  *controller.Decisions
-	current    *config.Broker // nil until somebody asks, and after a change; see effective
-	replicas   bool           // the image is complete, and replicas follow it
-	partitions *partition.Set
-	timers     timer.Queue
+	active     controlling
+	member     membership
+	peers      *peer.Set
+	// replication and cluster are nil in a broker that is a cluster by itself.
+	replication *replication.Manager
+	cluster     *partition.Cluster
+	current     *config.Broker // nil until somebody asks, and after a change; see effective
+	replicas    bool           // the image is complete, and replicas follow it
+	partitions  *partition.Set
+	timers      timer.Queue
 
 	sessions map[env.ConnID]*api.Session
 	handlers *api.Handlers
+	groups   *group.Coordinator
+	// groupLogs are the partitions of the offsets topic, by index.
+	groupLogs map[int32]*groupLog
+	// topicsAt is the image's offset when topics or their numbers of partitions changed last.
+	topicsAt record.Offset
 	opening  opening
 	state    state
 }
@@ -79,23 +92,41 @@ func New(p Ports, c *config.Broker, logDir string, e Events) *Broker {
 	return &Broker{
 		Ports: p, events: e, config: c, logDir: logDir, node: record.NodeID(c.NodeID),
 		image: metadata.New(), partitions: partition.NewSet(), sessions: map[env.ConnID]*api.Session{},
+		groupLogs: map[int32]*groupLog{},
 	}
 }
 
 // Connected implements env.Node.
 func (b *Broker) Connected(c env.ConnID, info env.ConnInfo) {
-	b.sessions[c] = api.NewSession(c, info, b.Network)
+	if info.Outgoing {
+		b.peers.Connected(c, info)
+		return
+	}
+	s := api.NewSession(c, info, b.Network)
+	s.Inter = b.config.Inter(info.Listener)
+	b.sessions[c] = s
 }
 
 // Received implements env.Node.
 func (b *Broker) Received(c env.ConnID, r env.Request) {
 	s := b.sessions[c]
-	if s == nil || b.state != serving {
+	if s == nil && b.peers != nil && b.peers.Received(c, r) {
+		return
+	}
+	if s == nil || !b.admits(s) {
 		r.Release()
 		b.Network.Close(c)
 		return
 	}
 	b.handlers.Handle(s, r.(*api.Call))
+}
+
+// admits reports whether requests of a connection are answered at present: those on listeners for the quorum before clients are let in, too.
+func (b *Broker) admits(s *api.Session) bool {
+	if b.state == serving {
+		return true
+	}
+	return b.quorum != nil && (b.state == starting || b.state == stopping) && b.config.IsController(s.Info.Listener)
 }
 
 // order lists the connections in the order in which they came.
@@ -114,6 +145,8 @@ func (b *Broker) Disconnected(c env.ConnID) {
 	if s := b.sessions[c]; s != nil {
 		delete(b.sessions, c)
 		s.Disconnected()
+	} else if b.peers != nil {
+		b.peers.Disconnected(c)
 	}
 }
 
@@ -133,8 +166,14 @@ func (b *Broker) EndDrain() {
 	if b.quorum != nil {
 		b.quorum.EndDrain()
 	}
+	if b.groups != nil {
+		b.groups.EndDrain()
+	}
 	if b.handlers != nil {
 		b.handlers.EndDrain()
+	}
+	if b.replication != nil {
+		b.replication.EndDrain()
 	}
 	if b.store != nil {
 		b.store.EndDrain()

@@ -42,8 +42,10 @@ func (b *Broker) opened() {
 
 // apply brings the replicas in line with what an entry of the metadata log has changed.
 func (b *Broker) apply(c metadata.Changes) {
+	b.noteTopics(c)
 	for _, t := range c.Deleted {
 		b.removeTopic(t.ID)
+		b.groups.TopicDeleted(t.Name, t.ID)
 	}
 	for _, id := range c.Partitions {
 		if p := b.image.Partition(id); p != nil {
@@ -92,15 +94,20 @@ func (b *Broker) configure(p *partition.Partition) {
 func (b *Broker) follow(id record.Partition, s *metadata.Partition) {
 	p := b.partitions.Get(id)
 	if p == nil {
-		if !holds(s.Replicas, b.node) {
+		if !slices.Contains(s.Replicas, b.node) {
 			return
 		}
 		t := b.image.TopicByID(id.Topic)
-		p = partition.New(id, t.Name, b.node, b.topicConfig(t))
+		p = partition.New(id, t.Name, b.node, b.topicConfig(t), b.cluster)
 		b.partitions.Add(p)
 		b.open(p, b.topicConfig(t))
 	}
-	p.Follow(partition.State{Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), ISR: s.ISR})
+	if !slices.Contains(s.Replicas, b.node) {
+		b.removeReplica(p)
+		return
+	}
+	p.Follow(partition.State{Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), Replicas: s.Replicas, ISR: s.ISR, ELR: s.ELR, Recovering: s.Recovering, FlushPending: s.Flush == metadata.FlushPending})
+	b.coordinate(p)
 }
 
 // open gives a replica its log: one that the store has found on the disk, or a new one.
@@ -112,6 +119,7 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 		b.opening.count++
 		log.WhenDurable(func() {
 			p.Opened(log, nil)
+			b.coordinate(p)
 			b.opened()
 		})
 		return
@@ -131,6 +139,7 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 		}
 		if b.partitions.Get(p.ID) == p {
 			p.Opened(log, err)
+			b.coordinate(p)
 		}
 		b.opened()
 	})
@@ -140,7 +149,7 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 // before that is done.
 func (b *Broker) outgrow(id record.Partition, log *storage.Log) {
 	seen := log.LatestEpoch()
-	if s := b.image.Partition(id); s == nil || s.LeaderEpoch >= seen {
+	if s := b.image.Partition(id); !b.config.Lone() || s == nil || s.LeaderEpoch >= seen {
 		return
 	}
 	b.opening.count++
@@ -150,7 +159,7 @@ func (b *Broker) outgrow(id record.Partition, log *storage.Log) {
 		}
 		b.opened()
 	}
-	b.decisions.Decide(func() ([]metadata.Record, func(error)) {
+	b.active.decisions.Decide(func() ([]metadata.Record, func(error)) {
 		return b.controller.RaiseLeaderEpoch(id, seen), done
 	}, done)
 }
@@ -158,12 +167,37 @@ func (b *Broker) outgrow(id record.Partition, log *storage.Log) {
 // removeTopic ends the replicas of a deleted topic and removes their logs.
 func (b *Broker) removeTopic(id record.TopicID) {
 	for _, p := range b.partitions.Remove(id) {
-		p.Close(wire.UnknownTopicOrPartition)
-		b.store.Delete(p.ID, func(err error) {
-			if err != nil {
-				b.Log(env.Error, "a deleted partition could not be removed", "topic", p.Topic, "partition", p.ID.Index, "error", err)
-			}
-		})
+		b.end(p)
+	}
+}
+
+// removeReplica ends one replica, which is assigned to other brokers now.
+func (b *Broker) removeReplica(p *partition.Partition) {
+	if b.partitions.Take(p.ID) != nil {
+		b.end(p)
+	}
+}
+
+// end removes the log of a replica that is not in the set any more.
+func (b *Broker) end(p *partition.Partition) {
+	p.Close(wire.UnknownTopicOrPartition)
+	if b.replication != nil {
+		b.replication.Forget(p)
+	}
+	b.coordinate(p)
+	b.store.Delete(p.ID, func(err error) {
+		if err != nil {
+			b.Log(env.Error, "a deleted partition could not be removed", "topic", p.Topic, "partition", p.ID.Index, "error", err)
+		}
+	})
+}
+
+// removeUnknown removes the replicas that a new image does not know: their topics were deleted while this node was not told each entry.
+func (b *Broker) removeUnknown() {
+	for _, p := range slices.Clone(b.partitions.All()) {
+		if b.image.Partition(p.ID) == nil {
+			b.removeReplica(p)
+		}
 	}
 }
 
@@ -185,13 +219,4 @@ func (b *Broker) setStraysAside() {
 	for _, dir := range b.store.Strays() {
 		b.Log(env.Warn, "a directory is not a partition of this cluster and is left alone", "directory", dir)
 	}
-}
-
-func holds(list []record.NodeID, id record.NodeID) bool {
-	for _, other := range list {
-		if other == id {
-			return true
-		}
-	}
-	return false
 }

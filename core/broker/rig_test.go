@@ -217,7 +217,13 @@ func (r *rig) read(topic string, partition int32, offset int64) (values []string
 	if p.ErrorCode != 0 {
 		r.Fatalf("fetch %s-%d at %d: error %v; the broker's log: %q", topic, partition, offset, wire.ErrorCode(p.ErrorCode), r.logged)
 	}
-	for rest := p.RecordBatches; len(rest) > 0; {
+	return valuesIn(r.T, p.RecordBatches, offset)
+}
+
+// valuesIn lists the values of the records at an offset and behind it; a batch that is cut off at the end is left out.
+func valuesIn(t *testing.T, batches []byte, offset int64) (values []string) {
+	t.Helper()
+	for rest := batches; len(rest) > 0; {
 		var b record.Batch
 		var err error
 		if b, rest, err = record.Next(rest); err != nil {
@@ -229,7 +235,7 @@ func (r *rig) read(topic string, partition int32, offset int64) (values []string
 			}
 			return nil
 		}); err != nil {
-			r.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	return values

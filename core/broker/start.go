@@ -11,17 +11,18 @@ import (
 	"lignum/core/controller"
 	"lignum/core/env"
 	"lignum/core/metadata"
-	"lignum/core/quorum"
+	"lignum/core/peer"
 	"lignum/core/record"
 	"lignum/core/storage"
 )
 
-// laneQuorum is the lane of the metadata quorum's own files.
-const laneQuorum env.Lane = 1
-
 // Start begins to serve; Events.Ready or Events.Failed tells how it went. It is called once, on the loop.
 func (b *Broker) Start() {
 	b.state = starting
+	b.peers = peer.NewSet(peer.Ports{Network: b.Network, Clock: b.Clock, Rand: b.Rand, Timers: &b.timers, Log: b.Log}, peer.Options{
+		ClientID: fmt.Sprintf("node-%d", b.node), BackoffMin: time.Duration(b.config.ReconnectBackoffMillis) * time.Millisecond,
+	})
+	b.newController()
 	topics := config.NewTopic(nil, config.Defaults{Static: b.config.Static})
 	b.store = storage.New(
 		storage.Ports{Disk: b.Disk, Jobs: b.Jobs, Memory: b.Memory, Clock: b.Clock, Rand: b.Rand},
@@ -39,129 +40,23 @@ func (b *Broker) stored(err error) {
 	}
 	clean, _ := b.store.WasClean()
 	b.Log(env.Debug, "logs are open", "logs", len(b.store.Logs()), "clean", clean)
-	id := quorum.Partition()
-	if log := b.store.Log(id); log != nil {
-		log.Configure(b.metadataTopic())
-		b.startQuorum(log)
-		return
+	b.newHandlers()
+	if b.config.IsBroker && !b.config.Lone() {
+		b.newReplication()
 	}
-	for _, bad := range b.store.Offline() {
-		if bad.ID == id {
-			b.fail(fmt.Errorf("the metadata log cannot be used: %w", bad.Err))
-			return
-		}
-	}
-	b.store.Create(id, quorum.TopicName, b.metadataTopic(), func(log *storage.Log, err error) {
-		if err != nil {
-			b.fail(fmt.Errorf("create the metadata log: %w", err))
-			return
-		}
-		b.startQuorum(log)
-	})
-}
-
-// metadataTopic is how the metadata log is kept: synced before anything is answered, and shortened by snapshots only.
-func (b *Broker) metadataTopic() config.Topic {
-	t := config.DefaultTopic()
-	t.FlushPolicy = config.Sync
-	t.CleanupDelete, t.CleanupCompact = false, false
-	t.SegmentBytes, t.SegmentMillis = b.config.MetadataSegmentBytes, b.config.MetadataSegmentMillis
-	t.RetentionBytes, t.RetentionMillis = config.Unlimited, config.Unlimited
-	return t
-}
-
-// metadataLog is the log as the quorum sees it.
-type metadataLog struct{ *storage.Log }
-
-// AdvanceStart moves the log start. The quorum does so only behind a checkpoint that is durable, so nothing waits for it.
-func (m metadataLog) AdvanceStart(o record.Offset) { m.Log.AdvanceStart(o, func(error) {}) }
-
-func (b *Broker) startQuorum(log *storage.Log) {
-	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-	b.quorum = quorum.New(
-		quorum.Ports{Disk: b.Disk, Jobs: b.Jobs, Clock: b.Clock, Rand: b.Rand},
-		quorum.Options{
-			Node: b.node, Voters: []record.NodeID{b.node}, Dir: log.Dir(), Lane: laneQuorum,
-			ElectionTimeout:  millis(b.config.ElectionTimeoutMillis),
-			ElectionBackoff:  millis(b.config.ElectionBackoffMaxMillis),
-			FetchTimeout:     millis(b.config.QuorumFetchTimeoutMillis),
-			SnapshotBytes:    b.config.MetadataSnapshotBytes,
-			SnapshotInterval: millis(b.config.MetadataSnapshotMillis),
-		},
-		quorum.Events{
-			Restore: b.restore, Apply: b.applyEntry, Snapshot: func() []byte { return b.image.Snapshot() },
-			Leading: b.leading, Send: func(record.NodeID, *quorum.Message) {}, Failed: b.fail,
-		},
-	)
-	b.quorum.Start(metadataLog{log})
-}
-
-// restore takes over the image of a snapshot, at the start.
-func (b *Broker) restore(_ quorum.Position, snapshot []byte) error {
-	image, err := metadata.DecodeSnapshot(snapshot)
-	if err != nil {
-		return err
-	}
-	*b.image = *image
-	return nil
-}
-
-// applyEntry takes a committed entry into the image and, once there are replicas, has them follow.
-func (b *Broker) applyEntry(at quorum.Position, data []byte) {
-	records, err := metadata.DecodeRecords(data)
-	if err != nil {
-		b.fail(fmt.Errorf("metadata entry at offset %d: %w", at.Offset, err))
-		return
-	}
-	changes := b.image.Apply(metadata.Position{Offset: at.Offset, Epoch: at.Epoch}, records)
-	if b.replicas {
-		b.apply(changes)
-	}
-}
-
-// leading is told when this node becomes the active controller, and when it is it no more.
-func (b *Broker) leading(leads bool) {
-	if !leads || b.replicas || b.state != starting {
-		return
-	}
-	b.replicas = true
-	b.controller = &controller.Controller{Image: b.image, Rand: b.Rand, Settings: controller.SettingsOf(b.config)}
-	b.decisions = controller.NewDecisions(b.propose)
-	b.register()
-}
-
-// propose writes records to the metadata log.
-func (b *Broker) propose(records []metadata.Record, done func(error)) {
-	b.quorum.Propose(metadata.AppendRecords(nil, records), func(err error) {
-		if err != nil {
-			done(err)
-			return
-		}
-		done(nil)
-	})
-}
-
-// decide is what requests decide by: the answer waits until the partitions are open.
-func (b *Broker) decide(d controller.Decision, refused func(error)) {
-	b.decisions.Decide(func() ([]metadata.Record, func(error)) {
-		records, done := d()
-		return records, func(err error) {
-			if err != nil {
-				done(err)
-				return
-			}
-			b.whenOpened(func() { done(nil) })
-		}
-	}, refused)
+	b.openMetadata()
 }
 
 // register makes this process known as the broker, in a new life: replicas that it led go on in a new leader epoch (L2).
 func (b *Broker) register() {
 	meta := b.store.Meta()
-	clean, _ := b.store.WasClean()
+	clean, epoch := b.store.WasClean()
 	request := controller.RegisterBroker{
 		ID: b.node, Incarnation: b.uuid(), Directories: []metadata.UUID{metadata.UUID(meta.Directory)}, Rack: b.config.Rack,
-		Unclean: !clean,
+		Unclean: !clean, PreviousEpoch: metadata.NoBrokerEpoch,
+	}
+	if clean {
+		request.PreviousEpoch = metadata.BrokerEpoch(epoch)
 	}
 	for _, e := range b.config.Advertised {
 		request.Endpoints = append(request.Endpoints, metadata.Endpoint{Listener: e.Listener, Host: e.Host, Port: e.Port})
@@ -178,7 +73,7 @@ func (b *Broker) register() {
 		b.applyAll()
 		b.whenOpened(b.outgrowProducers)
 	}
-	b.decisions.Decide(func() (records []metadata.Record, done func(error)) {
+	b.active.decisions.Decide(func() (records []metadata.Record, done func(error)) {
 		records, refusal = b.controller.RegisterBroker(request)
 		return records, refused
 	}, refused)
@@ -197,7 +92,7 @@ func (b *Broker) outgrowProducers() {
 		}
 		b.serve()
 	}
-	b.decisions.Decide(func() ([]metadata.Record, func(error)) {
+	b.active.decisions.Decide(func() ([]metadata.Record, func(error)) {
 		return b.controller.OutgrowProducerIDs(b.node, b.image.Broker(b.node).Epoch, seen), done
 	}, done)
 }
@@ -209,24 +104,32 @@ func (b *Broker) uuid() (id metadata.UUID) {
 	return id
 }
 
-// serve lets clients in.
-func (b *Broker) serve() {
-	if b.state != starting {
-		return
-	}
+// newHandlers makes what answers requests. Clients are let in later; other nodes are not kept waiting.
+func (b *Broker) newHandlers() {
+	b.groups = b.newGroups()
 	b.handlers = api.NewHandlers(api.World{
 		Clock: b.Clock, Rand: b.Rand, Jobs: b.Jobs, Timers: &b.timers,
 		Node: b.node, ClusterID: b.store.Meta().ClusterID, LogDir: b.logDir,
-		Image: b.image, Partitions: b.partitions, Controller: b.controller,
+		Image: b.image, Partitions: b.partitions, Controller: b.controller, Groups: b.groups,
 		Config: b.effective, Leader: b.activeController, Full: b.store.Full, Decide: b.decide, Usage: b.store.Usage,
+		WhenOpened: b.whenOpened, AskController: b.askController, Quorum: b.askedQuorum(),
+		Active:        func() bool { return b.active.decisions != nil },
+		Sessions:      func() *controller.Sessions { return b.active.sessions },
+		QuorumPayload: func(p []byte, reply func([]byte)) { b.quorum.Receive(p, reply) },
 	})
-	b.state = serving
-	b.events.Ready()
+}
+
+// serve lets clients in.
+func (b *Broker) serve() {
+	if b.state == starting {
+		b.state = serving
+		b.events.Ready()
+	}
 }
 
 // activeController is the leader of the metadata quorum, or -1.
 func (b *Broker) activeController() record.NodeID {
-	if id, _, ok := b.quorum.Leader(); ok {
+	if id, _, _, ok := b.quorum.Leader(); ok {
 		return id
 	}
 	return metadata.NoNode

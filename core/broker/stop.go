@@ -11,6 +11,7 @@ func (b *Broker) StopWaiting() {
 		return
 	}
 	b.state = stopping
+	b.dropCoordinators()
 	for _, c := range b.order() {
 		b.sessions[c].Cancel()
 	}
@@ -23,6 +24,7 @@ func (b *Broker) Shutdown(done func(error)) {
 		return
 	}
 	b.state = stopping
+	b.dropCoordinators()
 	for _, p := range b.partitions.All() {
 		p.Close(wire.NotLeaderOrFollower)
 	}
@@ -32,6 +34,12 @@ func (b *Broker) Shutdown(done func(error)) {
 	}
 	if b.quorum != nil {
 		b.quorum.Stop()
+	}
+	if b.replication != nil {
+		b.replication.Stop()
+	}
+	if b.peers != nil {
+		b.peers.CloseAll()
 	}
 	b.store.Shutdown(epoch, done)
 }

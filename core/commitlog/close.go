@@ -88,6 +88,9 @@ func (l *Log) Closed(c *Close) error {
 	}
 	if l.failure == nil {
 		l.recovery = l.end
+		if c.sync.doStart {
+			l.kept = c.sync.start
+		}
 	}
 	return l.failure
 }

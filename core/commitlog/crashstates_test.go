@@ -266,7 +266,8 @@ func mustBe(t *testing.T, err error) {
 func logOf(base string) string { return strings.Repeat("0", 20-len(base)) + base + ".log" }
 
 // A compaction puts one file in the place of two segments, as Apache Kafka does it: the result under a name ending in .cleaned,
-// durable; then .swap, durable: it is decided. Here the power fails before that, and in whatever a recovery does behind it.
+// durable; then .swap, durable: it is decided. Here the power fails before that, and in whatever a recovery does behind it. No record is
+// there twice afterwards: old segments do not stay beside the new one (K7).
 func TestCrashStatesOfAFileSwap(t *testing.T) {
 	two := func(r *crashRig) {
 		full(r)
@@ -291,8 +292,17 @@ func TestCrashStatesOfAFileSwap(t *testing.T) {
 		r.must(r.disk.Rename(dir+"/"+logOf("0")+".cleaned", dir+"/"+logOf("0")+".swap"))
 		r.must(r.disk.SyncDir(dir))
 	}
+	once := func(r *crashRig) {
+		var want int64
+		for _, b := range r.appended.below(r.log.EndOffset()) {
+			want += int64(b.Size())
+		}
+		if got := r.log.Size(); got != want {
+			t.Errorf("the log has %d bytes, want %d: %s", got, want, strings.Join(r.names(), " "))
+		}
+	}
 	t.Run("deciding", func(t *testing.T) {
-		crashCase{settings: one(), whole: true, prepare: two, act: func(r *crashRig) { merge(r); swap(r) }}.walk(t)
+		crashCase{settings: one(), whole: true, prepare: two, act: func(r *crashRig) { merge(r); swap(r) }, verify: once}.walk(t)
 	})
 	t.Run("recovering", func(t *testing.T) {
 		crashCase{
@@ -307,6 +317,7 @@ func TestCrashStatesOfAFileSwap(t *testing.T) {
 				r.mem = sim.NewMemory()
 				r.must(r.open(false))
 			},
+			verify: once,
 		}.walk(t)
 	})
 }

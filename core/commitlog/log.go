@@ -135,7 +135,7 @@ func (l *Log) ReadableStart() record.Offset {
 }
 
 // DurableStart is the log start as far as it survives a loss of power. It follows StartOffset with each sync, but never runs ahead of
-// what is flushed, for a log that ends below its start is empty.
+// what is flushed, for a log that ends below its start is empty, and what was known of the producers goes with it.
 func (l *Log) DurableStart() record.Offset { return l.kept.offset }
 
 // EndOffset is the offset that the next record will get.

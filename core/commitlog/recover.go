@@ -178,6 +178,9 @@ func (r *Recovery) unfinished() (record.Offset, error) {
 	if err != nil {
 		return 0, err
 	}
+	if marked { // a log start beyond it is older, or log-start has it too
+		r.options.StartOffset = min(r.options.StartOffset, u.to)
+	}
 	if found && kept.generation >= u.generation {
 		r.kept = kept
 		r.options.StartOffset = max(r.options.StartOffset, kept.offset)

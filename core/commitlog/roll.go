@@ -122,7 +122,11 @@ func (l *Log) TruncateFullyAndStartAt(o record.Offset) {
 // lower takes back every promise about offsets from o on, those of jobs that are under way included.
 func (l *Log) lower(o record.Offset) {
 	t := &l.truncation
-	if o < l.recovery || o < l.kept.offset {
+	kept := l.kept.offset
+	if l.syncing != nil {
+		kept = max(kept, l.syncing.start.offset)
+	}
+	if o < l.recovery || o < kept {
 		t.mark, t.marked, t.unmark = true, true, false
 	}
 	if !t.due || o < t.to {
@@ -133,6 +137,7 @@ func (l *Log) lower(o record.Offset) {
 	l.written = min(l.written, o)
 	l.recovery = min(l.recovery, o)
 	l.journaled = min(l.journaled, o)
+	l.kept.offset = min(l.kept.offset, o)
 	if l.syncing != nil {
 		l.syncing.end = min(l.syncing.end, o)
 	}

@@ -197,7 +197,7 @@ func (l *Log) Synced(s *Sync) error {
 		}
 	}
 	if s.doStart {
-		l.kept = s.start
+		l.kept = logStart{min(s.start.offset, s.end), s.start.generation}
 	}
 	l.trim()
 	l.check()

@@ -18,6 +18,7 @@ type Broker struct {
 	Controller bool
 	Voters     []Voter  // empty: this node alone
 	Bootstrap  []string // addresses of controller.quorum.bootstrap.servers
+	ClusterID  string   // "": a lone node draws one, nodes with controller.quorum.voters share one that follows from it
 	Listeners  []Listener
 	Advertised []Endpoint // one for each listener that is for clients
 	LogDir     string
@@ -64,7 +65,76 @@ type Broker struct {
 	QuorumFetchTimeoutMillis int64
 	HeartbeatIntervalMillis  int64
 	SessionTimeoutMillis     int64
+	Groups                   Groups
+	RegistrationMillis       int64 // how long a starting broker tries to register
+	RequestTimeoutMillis     int64 // of requests between nodes
+	ReconnectBackoffMillis   int64 // before a lost connection to another node is made again; grows up to a second
+	ControlledShutdown       bool
+	LeaderRebalance          bool
+	ImbalanceCheckSeconds    int64
+	UncleanElectionMillis    int64 // between two searches for partitions that need an unclean election
+
+	ReplicaLagMillis           int64
+	ReplicaFetchers            int32 // connections to one leader
+	ReplicaFetchMinBytes       int32
+	ReplicaFetchMaxBytes       int32 // of one partition
+	ReplicaFetchResponseBytes  int32
+	ReplicaFetchWaitMillis     int64
+	ReplicaFetchBackoffMillis  int64
+	ReplicaSocketTimeoutMillis int64 // for the answer to a follower's fetch, beyond its wait
+	RackAwareReads             bool  // consumers are sent to a replica in their own rack (KIP-392)
 }
+
+// Lone reports whether the node is a cluster by itself, which no other node can join.
+func (b *Broker) Lone() bool {
+	if !b.IsBroker || !b.Controller {
+		return false
+	}
+	if len(b.Voters) > 0 {
+		reachable := slices.ContainsFunc(b.Listeners, func(l Listener) bool { return l.Controller })
+		return len(b.Voters) == 1 && !reachable
+	}
+	return len(b.Bootstrap) == 0 || len(b.Bootstrap) == 1 && b.isOwn(b.Bootstrap[0])
+}
+
+// isOwn reports whether an address is one of this node's listeners for the quorum, as far as names tell.
+func (b *Broker) isOwn(address string) bool {
+	host, port, _ := parseHostPort(address)
+	for _, l := range b.Listeners {
+		if l.Controller && l.Port == port && (l.Host == host || everywhere(l.Host) && (host == "localhost" || host == "127.0.0.1")) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsController reports whether a listener is for the metadata quorum.
+func (b *Broker) IsController(listener string) bool {
+	return slices.ContainsFunc(b.Listeners, func(l Listener) bool { return l.Name == listener && l.Controller })
+}
+
+// Inter reports whether the nodes of a cluster talk to each other on a listener.
+func (b *Broker) Inter(listener string) bool {
+	return !b.Lone() && (listener == b.InterBrokerListener || b.IsController(listener))
+}
+
+// ControllerAddress is where the other nodes of the quorum reach this one; "" if they do not.
+func (b *Broker) ControllerAddress() string {
+	for _, v := range b.Voters {
+		if v.ID == b.NodeID {
+			return v.Address()
+		}
+	}
+	for _, l := range b.Listeners {
+		if l.Controller {
+			return Voter{Host: l.reachable(), Port: l.Port}.Address()
+		}
+	}
+	return ""
+}
+
+// rackAwareSelector is the class name that Apache Kafka has for it.
+const rackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 // Parse checks the keys and values of a configuration file and makes them a Broker. The error joins every fault.
 func Parse(values map[string]string) (*Broker, error) {
@@ -140,6 +210,11 @@ func newBroker(static Overrides, layers Defaults) *Broker {
 	b.fillNetwork(v)
 	b.fillStorage(v)
 	b.fillQuorum(v)
+	b.fillReplication(v)
+	b.Groups = groupsOf(v)
+	if b.ClusterID = v.text("lignum.cluster.id"); b.ClusterID == "" && len(b.Voters) > 0 && !b.Lone() {
+		b.ClusterID = clusterOf(b.Voters)
+	}
 	return b
 }
 
@@ -224,6 +299,25 @@ func (b *Broker) fillQuorum(v brokerValues) {
 	b.QuorumFetchTimeoutMillis = v.integer("controller.quorum.fetch.timeout.ms")
 	b.HeartbeatIntervalMillis = v.integer("broker.heartbeat.interval.ms")
 	b.SessionTimeoutMillis = v.integer("broker.session.timeout.ms")
+	b.RegistrationMillis = v.integer("initial.broker.registration.timeout.ms")
+	b.RequestTimeoutMillis = v.integer("request.timeout.ms")
+	b.ReconnectBackoffMillis = v.integer("controller.quorum.retry.backoff.ms")
+	b.ControlledShutdown = v.boolean("controlled.shutdown.enable")
+	b.LeaderRebalance = v.boolean("auto.leader.rebalance.enable")
+	b.ImbalanceCheckSeconds = v.integer("leader.imbalance.check.interval.seconds")
+	b.UncleanElectionMillis = v.integer("unclean.leader.election.interval.ms")
+}
+
+func (b *Broker) fillReplication(v brokerValues) {
+	b.ReplicaLagMillis = v.integer("replica.lag.time.max.ms")
+	b.ReplicaFetchers = int32(v.integer("num.replica.fetchers"))
+	b.ReplicaFetchMinBytes = int32(v.integer("replica.fetch.min.bytes"))
+	b.ReplicaFetchMaxBytes = int32(v.integer("replica.fetch.max.bytes"))
+	b.ReplicaFetchResponseBytes = int32(v.integer("replica.fetch.response.max.bytes"))
+	b.ReplicaFetchWaitMillis = v.integer("replica.fetch.wait.max.ms")
+	b.ReplicaFetchBackoffMillis = v.integer("replica.fetch.backoff.ms")
+	b.ReplicaSocketTimeoutMillis = v.integer("replica.socket.timeout.ms")
+	b.RackAwareReads = v.text("replica.selector.class") == rackAwareSelector
 }
 
 // faults are what is wrong between settings that are each right by themselves.
@@ -233,13 +327,6 @@ func (b *Broker) faults() []error {
 	v := brokerValues{Defaults{Static: b.Static}}
 	if id := v.integer("broker.id"); id >= 0 && int32(id) != b.NodeID {
 		wrong("broker.id is %d and node.id is %d: want the same number, or only node.id", id, b.NodeID)
-	}
-	if !b.IsBroker || !b.Controller {
-		wrong("process.roles is %q: want broker,controller, because a cluster of several nodes is not supported yet", v.text("process.roles"))
-	}
-	if len(b.Voters) > 1 || len(b.Voters) == 1 && b.Voters[0].ID != b.NodeID {
-		wrong("controller.quorum.voters is %q: want this node (node.id %d) alone, because a cluster of several nodes is not supported yet",
-			v.text("controller.quorum.voters"), b.NodeID)
 	}
 	if dirs := splitList(v.text("log.dirs")); len(dirs) > 1 {
 		wrong("log.dirs is %q: want one directory", v.text("log.dirs"))
@@ -251,7 +338,38 @@ func (b *Broker) faults() []error {
 		wrong("broker.session.timeout.ms is %d: want more than broker.heartbeat.interval.ms, which is %d", b.SessionTimeoutMillis, b.HeartbeatIntervalMillis)
 	}
 	faults = append(faults, lagFaults(NewTopic(nil, Defaults{Static: b.Static}), "log.cleaner.")...)
+	faults = append(faults, b.quorumFaults(v)...)
 	return append(faults, b.listenerFaults(v)...)
+}
+
+// quorumFaults are what is wrong about the node's place in the cluster.
+func (b *Broker) quorumFaults(v brokerValues) []error {
+	var faults []error
+	wrong := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	voters, named := v.text("controller.quorum.voters"), false
+	for _, other := range b.Voters {
+		named = named || other.ID == b.NodeID
+	}
+	if b.Controller && len(b.Voters) > 0 && !named {
+		wrong("controller.quorum.voters is %q: want this node (node.id %d) among them, because it is a controller", voters, b.NodeID)
+	}
+	if !b.Controller && named {
+		wrong("controller.quorum.voters is %q: this node (node.id %d) is no controller, want it not among them", voters, b.NodeID)
+	}
+	if !b.Controller && len(b.Voters) == 0 && len(b.Bootstrap) == 0 {
+		wrong("process.roles is %q: want controller.quorum.voters or controller.quorum.bootstrap.servers too, to find the controllers", v.text("process.roles"))
+	}
+	listening := slices.ContainsFunc(b.Listeners, func(l Listener) bool { return l.Controller })
+	if b.Controller && !listening && !b.Lone() {
+		wrong("controller.listener.names is %q: want the name of one of listeners, for the other nodes to reach the controller", v.text("controller.listener.names"))
+	}
+	if !b.Controller && listening {
+		wrong("listeners is %q: want none of controller.listener.names, because this node is no controller", v.text("listeners"))
+	}
+	if !b.Lone() && b.ClusterID == "" {
+		wrong("lignum.cluster.id is empty: want the cluster's id, because controller.quorum.voters does not name the first voters")
+	}
+	return faults
 }
 
 func (b *Broker) listenerFaults(v brokerValues) []error {

@@ -64,7 +64,7 @@ func TestParseReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := Parse(map[string]string{
 		"node.id": "x", "broker.id": "7", "num.partitions": "0", "listeners": "PLAINTEXT://a:1:2", "num.partition": "3",
-		"log.dirs": "/a,/b", "process.roles": "broker", "controller.quorum.voters": "1@a:1,2@b:2",
+		"log.dirs": "/a,/b", "process.roles": "broker", "controller.quorum.voters": "1@a:1,7@b:2",
 		"broker.session.timeout.ms": "2000", "log.cleaner.max.compaction.lag.ms": "5",
 		"log.cleaner.min.compaction.lag.ms": "6", "inter.broker.listener.name": "OTHER", "authorizer.class.name": "A",
 	})
@@ -73,7 +73,7 @@ func TestParseReportsEveryFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"x" for node.id`, `"0" for num.partitions`, `for listeners`, "num.partition: did you mean num.partitions",
-		`log.dirs is "/a,/b"`, `process.roles is "broker"`, "controller.quorum.voters is",
+		`log.dirs is "/a,/b"`, "this node (node.id 7) is no controller",
 		"broker.session.timeout.ms is 2000", "log.cleaner.min.compaction.lag.ms is 6", `inter.broker.listener.name is "OTHER"`,
 		`"A" for authorizer.class.name`,
 	} {
@@ -227,5 +227,68 @@ func TestCheckBroker(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v: %v, want ...%s...", c.setting, err, c.want)
 		}
+	}
+}
+
+// TestPlaceInTheCluster: what a node is, and what it cannot be.
+func TestPlaceInTheCluster(t *testing.T) {
+	t.Parallel()
+	voters := "1@a:9093,2@b:9093,3@c:9093"
+	combined := map[string]string{
+		"controller.quorum.voters": voters, "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093", "controller.listener.names": "CONTROLLER",
+	}
+	with := func(pairs ...string) map[string]string {
+		out := map[string]string{}
+		for k, v := range combined {
+			out[k] = v
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			out[pairs[i]] = pairs[i+1]
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name   string
+		values map[string]string
+		lone   bool
+		want   string // "" for none
+	}{
+		{"nothing", nil, true, ""},
+		{"a fresh Kafka", ordinary, true, ""},
+		{"combined", combined, false, ""},
+		{"alone among the voters", with("controller.quorum.voters", "1@a:9093"), false, ""},
+		{"alone and out of reach", map[string]string{"controller.quorum.voters": "1@a:9093"}, true, ""},
+		{"not among the voters", with("node.id", "4"), false, "want this node (node.id 4) among them"},
+		{"broker", with("node.id", "4", "process.roles", "broker", "listeners", "PLAINTEXT://:9092"), false, ""},
+		{"broker among the voters", with("process.roles", "broker", "listeners", "PLAINTEXT://:9092"), false, "no controller"},
+		{"broker without controllers", map[string]string{"process.roles": "broker"}, false, "to find the controllers"},
+		{"broker on a controller's listener", with("node.id", "4", "process.roles", "broker"), false, "want none of controller.listener.names"},
+		{"controller", with("process.roles", "controller", "listeners", "CONTROLLER://:9093"), false, ""},
+		{"unreachable controller", with("listeners", "PLAINTEXT://:9092"), false, "controller.listener.names is"},
+		{"joining without an id", with("controller.quorum.voters", "", "controller.quorum.bootstrap.servers", "a:9093,b:9093"), false, "lignum.cluster.id is empty"},
+		{"joining", with("controller.quorum.voters", "", "controller.quorum.bootstrap.servers", "a:9093,b:9093", "lignum.cluster.id", "x"), false, ""},
+	} {
+		b, err := Parse(c.values)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: no word of %q in: %v", c.name, c.want, err)
+		}
+		if b.Lone() != c.lone {
+			t.Errorf("%s: lone is %v", c.name, b.Lone())
+		}
+	}
+}
+
+// TestVotersShareAClusterID, in whatever order they are named.
+func TestVotersShareAClusterID(t *testing.T) {
+	t.Parallel()
+	a := clusterOf([]Voter{{1, "a", 1}, {2, "b", 2}})
+	if b := clusterOf([]Voter{{2, "b", 2}, {1, "a", 1}}); a != b || len(a) != 22 {
+		t.Errorf("%q and %q", a, b)
+	}
+	if b := clusterOf([]Voter{{2, "b", 2}, {1, "a", 3}}); a == b {
+		t.Error("other voters have the same id")
 	}
 }

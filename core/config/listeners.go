@@ -1,7 +1,11 @@
 package config
 
 import (
+	"cmp"
+	"encoding/base64"
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,11 +26,38 @@ type Endpoint struct {
 	Port     uint16
 }
 
+// reachable is the host that others on the same machine can use.
+func (l Listener) reachable() string {
+	if everywhere(l.Host) {
+		return "localhost"
+	}
+	return l.Host
+}
+
 // Voter is a member of the metadata quorum as the configuration names it.
 type Voter struct {
 	ID   int32
 	Host string
 	Port uint16
+}
+
+// Address is the voter's host:port.
+func (v Voter) Address() string {
+	host := v.Host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(v.Port))
+}
+
+// clusterOf makes the cluster id that voters share who were not given one: 16 bytes in base64url, as Kafka's are.
+func clusterOf(voters []Voter) string {
+	sorted := slices.SortedFunc(slices.Values(voters), func(a, b Voter) int { return cmp.Compare(a.ID, b.ID) })
+	hash := fnv.New128a()
+	for _, v := range sorted {
+		fmt.Fprintf(hash, "%d@%s,", v.ID, v.Address())
+	}
+	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil))
 }
 
 const listenersWanted = "name://host:port for each listener, separated by commas, with each name once"

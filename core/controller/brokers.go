@@ -19,55 +19,75 @@ type RegisterBroker struct {
 	Features    []metadata.FeatureRange
 	// Fenced: the broker shall not lead until it is let in.
 	Fenced bool
-	// OtherAlive: the session of another incarnation that is registered with the id has not ended.
+	// OtherAlive: the session of another incarnation that is registered with the id has not ended. It does not matter if the two
+	// have a directory in common: a directory is locked by the process that lives, so the other one is dead.
 	OtherAlive bool
-	// Unclean: the broker may have lost what it had written, so it must not stay in any in-sync set but as the last.
+	// PreviousEpoch is the broker epoch that the mark of a clean stop holds, NoBrokerEpoch without such a mark.
+	PreviousEpoch metadata.BrokerEpoch
+	// Unclean: the broker may have lost what it had not synced, whatever PreviousEpoch says.
 	Unclean bool
 }
 
 // RegisterBroker decides about a registration. Once the records are applied the image holds the broker's epoch.
 //
 // A broker that comes back is a new life: where it led, nobody may go on in the old leader epoch (L2), for what it had not
-// synced may be gone. So its partitions get a new leader, or it leads them on in a new epoch.
+// synced may be gone. It is in no in-sync set until it has caught up under its new broker epoch (I6).
 func (c *Controller) RegisterBroker(r RegisterBroker) ([]metadata.Record, Refusal) {
 	old := c.Image.Broker(r.ID)
-	switch {
-	case r.ID < 0:
-		return nil, refuse(wire.InvalidRequest, fmt.Sprintf("broker id %d is negative", r.ID))
-	case r.Incarnation == metadata.UUID{}:
-		return nil, refuse(wire.InvalidRequest, "the registration has no incarnation")
-	case old != nil && old.Incarnation == r.Incarnation:
-		return nil, Refusal{} // sent twice
-	case old != nil && r.OtherAlive:
-		return nil, refuse(wire.DuplicateBrokerRegistration, fmt.Sprintf("another process is registered as broker %d", r.ID))
+	if refusal := c.checkRegistration(&r, old); refusal.Refused() {
+		return nil, refusal
 	}
-	if id, taken := c.directoryTaken(r); taken {
-		return nil, refuse(wire.InvalidRegistration, fmt.Sprintf("a directory of broker %d is registered for broker %d", r.ID, id))
+	if old != nil && old.Incarnation == r.Incarnation {
+		return nil, Refusal{} // sent twice
+	}
+	after := &metadata.Broker{
+		ID: r.ID, Epoch: metadata.NoBrokerEpoch, Incarnation: r.Incarnation, Directories: r.Directories, Rack: r.Rack,
+		Endpoints: r.Endpoints, Features: r.Features, Fenced: r.Fenced,
 	}
 	records := []metadata.Record{&metadata.BrokerRegistered{
 		ID: r.ID, Epoch: metadata.NoBrokerEpoch, Incarnation: r.Incarnation, Directories: r.Directories, Rack: r.Rack,
-		Endpoints: r.Endpoints, Features: r.Features, Fenced: r.Fenced,
+		Endpoints: r.Endpoints, Features: r.Features, Fenced: r.Fenced, Changed: record.NoOffset,
 	}}
-	if old == nil {
-		return records, Refusal{}
-	}
-	e := election{Controller: c, lost: r.ID, unclean: r.Unclean}
-	if !r.Fenced {
-		e.returned = r.ID
-		e.back = true
-	}
-	return append(records, c.reelect(e)...), Refusal{}
+	unclean := r.Unclean || old == nil || r.PreviousEpoch != old.Epoch
+	return append(records, c.reelect(changedBroker{id: r.ID, after: after, restarted: true, unclean: unclean})...), Refusal{}
 }
 
-func (c *Controller) directoryTaken(r RegisterBroker) (by record.NodeID, taken bool) {
-	for _, b := range c.Image.Brokers() {
-		for _, d := range r.Directories {
+func (c *Controller) checkRegistration(r *RegisterBroker, old *metadata.Broker) Refusal {
+	switch {
+	case r.ID < 0:
+		return refuse(wire.InvalidRequest, fmt.Sprintf("broker id %d is negative", r.ID))
+	case r.Incarnation == metadata.UUID{}:
+		return refuse(wire.InvalidRequest, "the registration has no incarnation")
+	case old != nil && old.Incarnation == r.Incarnation:
+		return Refusal{}
+	case old != nil && r.OtherAlive && !slices.ContainsFunc(r.Directories, func(d metadata.UUID) bool { return slices.Contains(old.Directories, d) }):
+		return refuse(wire.DuplicateBrokerRegistration, fmt.Sprintf("another process is registered as broker %d", r.ID))
+	case len(r.Directories) == 0:
+		return refuse(wire.InvalidRegistration, "the registration has no directories")
+	}
+	for i, d := range r.Directories {
+		if d.Reserved() {
+			return refuse(wire.InvalidRegistration, "the registration has a directory with an identity that is reserved")
+		}
+		if slices.Contains(r.Directories[:i], d) {
+			return refuse(wire.InvalidRegistration, "the registration has a directory twice")
+		}
+		for _, b := range c.Image.Brokers() {
 			if b.ID != r.ID && slices.Contains(b.Directories, d) {
-				return b.ID, true
+				return refuse(wire.InvalidRegistration, fmt.Sprintf("a directory of broker %d is registered for broker %d", r.ID, b.ID))
 			}
 		}
 	}
-	return 0, false
+	for _, f := range c.Image.Features() {
+		if !supports(r.Features, f.Name, f.Level) {
+			return refuse(wire.UnsupportedVersion, fmt.Sprintf("broker %d does not support %s at level %d, which the cluster has agreed on", r.ID, f.Name, f.Level))
+		}
+	}
+	return Refusal{}
+}
+
+func supports(ranges []metadata.FeatureRange, name string, level int16) bool {
+	return slices.ContainsFunc(ranges, func(f metadata.FeatureRange) bool { return f.Name == name && f.Min <= level && level <= f.Max })
 }
 
 // ChangeBroker asks for a broker to be fenced or let in, or to be marked as shutting down.
@@ -76,34 +96,51 @@ type ChangeBroker struct {
 	Epoch        metadata.BrokerEpoch
 	Fenced       bool
 	ShuttingDown bool
+	Failed       []metadata.UUID // directories that the broker has lost
 }
 
 // ChangeBroker decides about a broker's state and, with it, who leads what: a broker that stops being active loses what it
-// leads, one that becomes active takes what nobody leads.
+// leads and leaves the in-sync sets, one that becomes active takes what nobody leads.
 func (c *Controller) ChangeBroker(r ChangeBroker) ([]metadata.Record, Refusal) {
 	if refusal := c.checkBroker(r.ID, r.Epoch); refusal.Refused() {
 		return nil, refusal
 	}
 	b := c.Image.Broker(r.ID)
-	if b.Fenced == r.Fenced && b.ShuttingDown == r.ShuttingDown {
+	after := *b
+	after.Fenced, after.ShuttingDown = r.Fenced, r.ShuttingDown
+	var failed []metadata.UUID
+	after.Directories = nil
+	for _, d := range b.Directories {
+		if slices.Contains(r.Failed, d) {
+			failed = append(failed, d)
+		} else {
+			after.Directories = append(after.Directories, d)
+		}
+	}
+	if b.Fenced == r.Fenced && b.ShuttingDown == r.ShuttingDown && len(failed) == 0 {
 		return nil, Refusal{}
 	}
-	records := []metadata.Record{&metadata.BrokerChanged{ID: r.ID, Epoch: r.Epoch, Fenced: r.Fenced, ShuttingDown: r.ShuttingDown}}
-	switch active := !r.Fenced && !r.ShuttingDown; {
-	case b.Active() && !active:
-		records = append(records, c.reelect(election{Controller: c, lost: r.ID})...)
-	case !b.Active() && active:
-		records = append(records, c.reelect(election{Controller: c, lost: metadata.NoNode, returned: r.ID, back: true})...)
-	}
-	return records, Refusal{}
+	records := []metadata.Record{&metadata.BrokerChanged{ID: r.ID, Epoch: r.Epoch, Fenced: r.Fenced, ShuttingDown: r.ShuttingDown, Failed: failed}}
+	return append(records, c.reelect(changedBroker{id: r.ID, after: &after})...), Refusal{}
 }
 
-// UnregisterBroker decides about a broker that shall be forgotten.
+// ExpireBroker fences a broker whose session is over.
+func (c *Controller) ExpireBroker(id record.NodeID, epoch metadata.BrokerEpoch) []metadata.Record {
+	b := c.Image.Broker(id)
+	if b == nil || b.Epoch != epoch || b.Fenced {
+		return nil
+	}
+	records, _ := c.ChangeBroker(ChangeBroker{ID: id, Epoch: epoch, Fenced: true, ShuttingDown: b.ShuttingDown})
+	return records
+}
+
+// UnregisterBroker decides about a broker that shall be forgotten. Its replicas stay assigned to it; what it has stays eligible, in case it
+// comes back with the same directory.
 func (c *Controller) UnregisterBroker(id record.NodeID) ([]metadata.Record, Refusal) {
 	b := c.Image.Broker(id)
 	if b == nil {
-		return nil, refuse(wire.BrokerIDNotRegistered, fmt.Sprintf("broker %d is not registered", id))
+		return nil, refuse(wire.BrokerIDNotRegistered, fmt.Sprintf("Broker ID %d is not currently registered", id))
 	}
 	records := []metadata.Record{&metadata.BrokerUnregistered{ID: id, Epoch: b.Epoch}}
-	return append(records, c.reelect(election{Controller: c, lost: id})...), Refusal{}
+	return append(records, c.reelect(changedBroker{id: id})...), Refusal{}
 }

@@ -50,6 +50,7 @@ func (c *Controller) AlterConfigs(requests []AlterConfigs, validateOnly bool) ([
 	var records []metadata.Record
 	answers := make([]AlteredConfigs, 0, len(requests))
 	times := make(map[Resource]int, len(requests))
+	altered := alteredSettings{own: map[record.TopicID]config.Overrides{}, defaults: c.defaults()}
 	for i := range requests {
 		times[requests[i].Resource]++
 	}
@@ -60,23 +61,23 @@ func (c *Controller) AlterConfigs(requests []AlterConfigs, validateOnly bool) ([
 		if times[r.Resource] > 1 {
 			answer.Refusal = refuse(wire.InvalidRequest, "the request has the resource more than once")
 		} else {
-			more, answer.Refusal = c.alter(r)
+			more, answer.Refusal = c.alter(r, &altered)
 		}
 		records = append(records, more...)
 		answers = append(answers, answer)
 	}
 	if validateOnly {
-		records = nil
+		return nil, answers
 	}
-	return records, answers
+	return append(records, c.obey(&altered)...), answers
 }
 
-func (c *Controller) alter(r *AlterConfigs) ([]metadata.Record, Refusal) {
+func (c *Controller) alter(r *AlterConfigs, altered *alteredSettings) ([]metadata.Record, Refusal) {
 	switch r.Resource.Type {
 	case TopicResource:
-		return c.alterTopic(r)
+		return c.alterTopic(r, altered)
 	case BrokerResource:
-		return c.alterBroker(r)
+		return c.alterBroker(r, altered)
 	case BrokerLoggerResource, ClientResource, GroupResource:
 		return nil, refuse(wire.InvalidRequest, fmt.Sprintf("settings of resources of type %d are not supported yet", r.Resource.Type))
 	default:
@@ -84,7 +85,7 @@ func (c *Controller) alter(r *AlterConfigs) ([]metadata.Record, Refusal) {
 	}
 }
 
-func (c *Controller) alterTopic(r *AlterConfigs) ([]metadata.Record, Refusal) {
+func (c *Controller) alterTopic(r *AlterConfigs, altered *alteredSettings) ([]metadata.Record, Refusal) {
 	name := r.Resource.Name
 	if name == "" {
 		return nil, refuse(wire.InvalidRequest, "no topic is named, and topics have no common settings")
@@ -108,13 +109,14 @@ func (c *Controller) alterTopic(r *AlterConfigs) ([]metadata.Record, Refusal) {
 		return nil, badConfig(err)
 	}
 	var records []metadata.Record
+	altered.topics, altered.own[t.ID] = append(altered.topics, t), after
 	differences(t.Config, after, func(s config.Setting, removed bool) {
 		records = append(records, &metadata.TopicConfigured{Topic: t.ID, Key: s.Key, Value: s.Value, Removed: removed})
 	})
 	return records, Refusal{}
 }
 
-func (c *Controller) alterBroker(r *AlterConfigs) ([]metadata.Record, Refusal) {
+func (c *Controller) alterBroker(r *AlterConfigs, altered *alteredSettings) ([]metadata.Record, Refusal) {
 	id, scope, current := metadata.NoNode, config.ClusterWide, c.Image.ClusterConfig()
 	if name := r.Resource.Name; name != "" {
 		n, err := strconv.ParseInt(name, 10, 32)
@@ -137,6 +139,12 @@ func (c *Controller) alterBroker(r *AlterConfigs) ([]metadata.Record, Refusal) {
 	}
 	if err != nil {
 		return nil, refuse(wire.InvalidRequest, err.Error()) // Kafka's code for every fault in a broker's settings
+	}
+	switch id {
+	case metadata.NoNode:
+		altered.defaults.Cluster, altered.all = after, true
+	case c.Node:
+		altered.defaults.Broker, altered.all = after, true
 	}
 	var records []metadata.Record
 	differences(current, after, func(s config.Setting, removed bool) {

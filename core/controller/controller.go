@@ -6,6 +6,16 @@
 //
 // Two decisions must not be made from the same image, or both would create the same topic and give the same ids away. So they
 // go through Decisions: each is made when everything before it has been applied.
+//
+// Invariants of the image, whatever is decided; Check finds what breaks those that one image shows:
+//
+//	I3  while the ISR has its minimum nobody else is eligible, so the high watermark waits for everybody who may be elected
+//	I4  the leader is in the ISR, the ISR holds active brokers only, ISR and ELR are disjoint sets of replicas
+//	I5  a new leader is a new leader epoch; every change of a partition adds one to its partition epoch, and starts from the epoch before
+//	I6  a broker joins an ISR under the broker epoch under which it caught up; a new life of it leaves every ISR first
+//	I7  who may have lost what it had reported is neither in sync nor eligible: see restart in elect.go, and obeyFlushPolicy
+//
+// How a partition goes from one state to the next is written once, in turn.go: every decision about it says what it wants, and settle does the rest.
 package controller
 
 import (
@@ -34,6 +44,9 @@ type Settings struct {
 	Static config.Overrides
 	// Node is this node.
 	Node record.NodeID
+	// ImbalancePercent is how many in a hundred of the partitions that a broker should lead others may lead before BalanceLeaders acts. 0, as in
+	// Apache Kafka 4: none.
+	ImbalancePercent int
 }
 
 // SettingsOf takes from a broker's configuration what the controller needs.

@@ -1,155 +1,217 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 
 	"lignum/core/metadata"
 	"lignum/core/record"
+	"lignum/core/wire"
 )
 
-// election is what happened to a broker that may change who leads.
-type election struct {
-	*Controller
-	// lost is a broker that is no longer active, or whose life ended; NoNode if there is none.
-	lost record.NodeID
-	// returned is active from now on, whatever the image says, if back is set. It may be the one that was lost: in another life.
-	returned record.NodeID
-	back     bool
-	// unclean: what was lost may have lost data, too.
-	unclean bool
+// changedBroker is a broker as it will be, for those whose partitions depend on it.
+type changedBroker struct {
+	id    record.NodeID
+	after *metadata.Broker // nil: it is unregistered
+	// restarted: this is a new life; unclean: the one before ended without everything being synced.
+	restarted, unclean bool
 }
 
-// active says who may lead once the decision is applied.
-func (e *election) active(id record.NodeID) bool {
-	if e.back && id == e.returned {
-		return true
-	}
-	return id != e.lost && e.Image.Active(id)
-}
-
-// reelect goes through all partitions and yields records for those whose leader or sets change.
-func (c *Controller) reelect(e election) []metadata.Record {
+// reelect goes through the partitions that a changed broker has replicas of, and yields records for those whose leader or sets change.
+func (c *Controller) reelect(b changedBroker) []metadata.Record {
+	v := &view{Controller: c, changes: true, id: b.id, broker: b.after}
 	var records []metadata.Record
-	for _, t := range c.Image.Topics() {
-		settings, known := electionSettings{}, false
-		for i := range t.Partitions {
-			p := &t.Partitions[i]
-			if !e.concerns(p) {
+	for _, topic := range c.Image.Topics() {
+		var rules topicRules
+		known := false
+		for i := range topic.Partitions {
+			p := &topic.Partitions[i]
+			if !slices.Contains(p.Replicas, b.id) {
 				continue
 			}
 			if !known {
-				s := c.topicSettings(t)
-				settings, known = electionSettings{minISR: int(s.MinInSyncReplicas), unclean: s.UncleanLeaderElection}, true
+				rules, known = rulesOf(c.topicSettings(topic)), true
 			}
-			if next, changed := e.next(p, settings); changed {
-				records = append(records, &metadata.PartitionChanged{Topic: t.ID, Index: int32(i), Partition: next})
+			t := v.turn(p, rules)
+			t.keepMinimum = true
+			if b.restarted {
+				t.restart(c.Image.Broker(b.id), b)
+			}
+			if t.settle() {
+				records = append(records, &metadata.PartitionChanged{Topic: topic.ID, Index: int32(i), Partition: t.next})
 			}
 		}
 	}
 	return records
 }
 
-// electionSettings are a topic's settings that decide about leaders.
-type electionSettings struct {
-	minISR  int
-	unclean bool
+// restart takes a broker's earlier life out of a partition. It stays eligible only if it cannot have lost anything that it had reported (I7): it
+// lies where it lay, and it either ended in order or reported only what it had synced.
+func (t *turn) restart(before *metadata.Broker, b changedBroker) {
+	lost := t.moved(before, b.after)
+	if lost || b.unclean && t.old.Flush != metadata.FlushSynced {
+		t.lossy, t.wiped = b.id, lost
+	}
+	t.next.ISR = without(t.next.ISR, b.id)
+	t.newEpoch = t.old.Leader == b.id
+	t.placeIn(b.id, onlyDirectory(b.after))
 }
 
-func (e *election) concerns(p *metadata.Partition) bool {
-	if e.lost != metadata.NoNode && (p.Leader == e.lost || slices.Contains(p.ISR, e.lost) || e.unclean && slices.Contains(p.ELR, e.lost)) {
+// moved: the directory in which a broker's replica lay is not among its directories any more.
+func (t *turn) moved(before, after *metadata.Broker) bool {
+	d := t.old.Directory(after.ID)
+	if d != (metadata.UUID{}) {
+		return !slices.Contains(after.Directories, d)
+	}
+	if before == nil {
 		return true
 	}
-	return e.back && p.Leader == metadata.NoNode && slices.Contains(p.Replicas, e.returned)
+	return slices.ContainsFunc(before.Directories, func(d metadata.UUID) bool { return !slices.Contains(after.Directories, d) })
 }
 
-// next is a partition's state after the event.
-//
-// The lost broker leaves the ISR unless it is the last one there: somebody must remain who is known to have everything. With the ISR
-// below its minimum, it stays eligible (ELR, KIP-966), unless it may have lost data.
-func (e *election) next(old *metadata.Partition, settings electionSettings) (next metadata.Partition, changed bool) {
-	next = *old
-	if slices.Contains(old.ISR, e.lost) && len(old.ISR) > 1 {
-		next.ISR = without(old.ISR, e.lost)
-		changed = true
-		if len(next.ISR) < settings.minISR && !e.unclean {
-			next.ELR = append(slices.Clip(old.ELR), e.lost)
+// placeIn notes in which directory a replica lies.
+func (t *turn) placeIn(id record.NodeID, d metadata.UUID) {
+	directories := make([]metadata.UUID, len(t.next.Replicas))
+	copy(directories, t.next.Directories)
+	directories[slices.Index(t.next.Replicas, id)] = d
+	t.next.Directories = directories
+}
+
+// ElectionType is what leaders a request asks for, with Kafka's numbers.
+type ElectionType int8
+
+// The types of elections.
+const (
+	PreferredElection ElectionType = 0
+	UncleanElection   ElectionType = 1
+)
+
+// TopicPartitions are some partitions of a topic.
+type TopicPartitions struct {
+	Topic      string
+	Partitions []int32
+}
+
+// ElectedLeader answers for one partition.
+type ElectedLeader struct {
+	Topic string
+	Index int32
+	Refusal
+}
+
+// ElectLeaders decides about leaders: that the preferred replica leads, or that somebody does. Without a list it is about all partitions,
+// and those that need no election get no answer. The refusal is for the whole request.
+func (c *Controller) ElectLeaders(kind ElectionType, list []TopicPartitions, all bool) ([]metadata.Record, []ElectedLeader, Refusal) {
+	if kind != PreferredElection && kind != UncleanElection {
+		return nil, nil, refuse(wire.InvalidRequest, fmt.Sprintf("Unknown election type %d", kind))
+	}
+	var records []metadata.Record
+	answers := []ElectedLeader{}
+	v := &view{Controller: c}
+	if all {
+		for _, topic := range c.Image.Topics() {
+			rules := rulesOf(c.topicSettings(topic))
+			for i := range topic.Partitions {
+				more, refusal := v.electLeader(kind, topic, rules, int32(i))
+				records = append(records, more...)
+				if refusal.Code != wire.ElectionNotNeeded {
+					answers = append(answers, ElectedLeader{topic.Name, int32(i), refusal})
+				}
+			}
+		}
+		return records, answers, Refusal{}
+	}
+	seen := map[record.Partition]bool{}
+	for _, l := range list {
+		topic := c.Image.Topic(l.Topic)
+		var rules topicRules
+		if topic != nil {
+			rules = rulesOf(c.topicSettings(topic))
+		}
+		for _, i := range l.Partitions {
+			answer := ElectedLeader{Topic: l.Topic, Index: i}
+			var more []metadata.Record
+			switch {
+			case topic == nil:
+				answer.Refusal = refuse(wire.UnknownTopicOrPartition, "No such topic as "+l.Topic)
+			case c.Image.Partition(record.Partition{Topic: topic.ID, Index: i}) == nil:
+				answer.Refusal = refuse(wire.UnknownTopicOrPartition, fmt.Sprintf("No such partition as %s-%d", l.Topic, i))
+			case seen[record.Partition{Topic: topic.ID, Index: i}]:
+				answer.Refusal = refuse(wire.ElectionNotNeeded, "")
+			default:
+				seen[record.Partition{Topic: topic.ID, Index: i}] = true
+				more, answer.Refusal = v.electLeader(kind, topic, rules, i)
+			}
+			records = append(records, more...)
+			answers = append(answers, answer)
 		}
 	}
-	if e.unclean && slices.Contains(next.ELR, e.lost) {
-		next.ELR = without(next.ELR, e.lost)
-		changed = true
-	}
-	if old.Leader == e.lost || !e.active(old.Leader) {
-		changed = e.lead(old, &next, settings) || changed
-	}
-	if changed {
-		next.Epoch++
-	}
-	return next, changed
+	return records, answers, Refusal{}
 }
 
-// lead chooses who leads and begins a new leader epoch, unless nobody led and nobody can. It reports a change.
-func (e *election) lead(old, next *metadata.Partition, settings electionSettings) bool {
-	leader, clean := e.choose(next, settings.unclean)
-	if leader == metadata.NoNode && old.Leader == metadata.NoNode {
-		return false
-	}
-	next.Leader = leader
-	next.LeaderEpoch++
-	if leader == metadata.NoNode {
-		return true
-	}
+func (v *view) electLeader(kind ElectionType, topic *metadata.Topic, rules topicRules, index int32) ([]metadata.Record, Refusal) {
+	p := &topic.Partitions[index]
+	t := v.turn(p, rules)
+	t.keepMinimum = true
+	none := wire.PreferredLeaderNotAvailable
+	t.kind = electPreferred
 	switch {
-	case !clean:
-		next.ISR, next.ELR, next.Recovering = []record.NodeID{leader}, nil, true
-	case !slices.Contains(next.ISR, leader):
-		e.leadFromELR(next)
+	case kind == PreferredElection && p.Leader == p.Replicas[0]:
+		return nil, refuse(wire.ElectionNotNeeded, "")
+	case kind == UncleanElection && p.Leader != metadata.NoNode:
+		return nil, refuse(wire.ElectionNotNeeded, "")
+	case kind == UncleanElection:
+		t.kind, none = electAny, wire.EligibleLeadersNotAvailable
 	}
-	return true
+	if !t.settle() || t.next.Leader == p.Leader {
+		return nil, refuse(none, "")
+	}
+	return []metadata.Record{&metadata.PartitionChanged{Topic: topic.ID, Index: index, Partition: t.next}}, Refusal{}
 }
 
-// leadFromELR makes a leader that was eligible a member of the ISR. Who is in the ISR and not active changes places with it.
-func (e *election) leadFromELR(p *metadata.Partition) {
-	isr, elr := []record.NodeID{p.Leader}, without(p.ELR, p.Leader)
-	for _, id := range p.ISR {
-		switch {
-		case e.active(id):
-			isr = append(isr, id)
-		case id != e.lost || !e.unclean:
-			elr = append(elr, id)
+// maxBalanced bounds how many leaders change at once without anybody having asked for it.
+const maxBalanced = 1000
+
+// BalanceLeaders gives leadership back to preferred replicas that are in sync, where more of those that a broker should lead than Settings allow are led
+// by others. more says that there may be others to change; the next decision does it.
+func (c *Controller) BalanceLeaders() (records []metadata.Record, more bool) {
+	type share struct{ preferred, elsewhere int }
+	shares := map[record.NodeID]share{}
+	c.eachLed(func(_ *metadata.Topic, _ int, p *metadata.Partition) bool {
+		s := shares[p.Replicas[0]]
+		s.preferred++
+		if p.Leader != p.Replicas[0] {
+			s.elsewhere++
 		}
-	}
-	p.ISR, p.ELR = isr, elr
+		shares[p.Replicas[0]] = s
+		return true
+	})
+	v := &view{Controller: c}
+	c.eachLed(func(topic *metadata.Topic, i int, p *metadata.Partition) bool {
+		s := shares[p.Replicas[0]]
+		if p.Leader == p.Replicas[0] || !slices.Contains(p.ISR, p.Replicas[0]) || s.elsewhere*100 <= s.preferred*c.ImbalancePercent {
+			return true
+		}
+		if len(records) == maxBalanced {
+			more = true
+			return false
+		}
+		changed, _ := v.electLeader(PreferredElection, topic, rulesOf(c.topicSettings(topic)), int32(i))
+		records = append(records, changed...)
+		return true
+	})
+	return records, more
 }
 
-// choose finds the first assigned replica that is active and in sync, else one that is eligible, else, if that is allowed, any.
-func (e *election) choose(p *metadata.Partition, unclean bool) (leader record.NodeID, clean bool) {
-	for _, among := range [...][]record.NodeID{p.ISR, p.ELR} {
-		for _, id := range p.Replicas {
-			if slices.Contains(among, id) && e.active(id) {
-				return id, true
+// eachLed visits the partitions that have a leader until visit says no.
+func (c *Controller) eachLed(visit func(topic *metadata.Topic, index int, p *metadata.Partition) bool) {
+	for _, topic := range c.Image.Topics() {
+		for i := range topic.Partitions {
+			if p := &topic.Partitions[i]; p.Leader != metadata.NoNode && !visit(topic, i, p) {
+				return
 			}
 		}
 	}
-	if unclean {
-		for _, id := range p.Replicas {
-			if e.active(id) {
-				return id, false
-			}
-		}
-	}
-	return metadata.NoNode, true
-}
-
-// without returns list without id; nil if nothing is left.
-func without(list []record.NodeID, id record.NodeID) []record.NodeID {
-	var rest []record.NodeID
-	for _, other := range list {
-		if other != id {
-			rest = append(rest, other)
-		}
-	}
-	return rest
 }
 
 // RaiseLeaderEpoch decides about a partition whose log was written in later leader epochs than the image knows, because its directory

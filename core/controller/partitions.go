@@ -72,17 +72,18 @@ func (c *Controller) grow(t *GrowTopic, left int) ([]metadata.Record, Refusal) {
 		return nil, refuse(wire.PolicyViolation, tooManyPartitions)
 	}
 	factor := len(topic.Partitions[0].Replicas)
+	rules := rulesOf(c.topicSettings(topic))
 	var partitions []metadata.Partition
 	var refusal Refusal
 	if assigned {
 		for i, replicas := range t.Assignments {
-			p, refusal := c.manual(int32(have+i), replicas, factor)
+			p, refusal := c.manual(int32(have+i), replicas, factor, rules)
 			if refusal.Refused() {
 				return nil, refusal
 			}
 			partitions = append(partitions, p)
 		}
-	} else if partitions, refusal = c.place(placement{first: have, count: more, replicas: factor}); refusal.Refused() {
+	} else if partitions, refusal = c.place(placement{first: have, count: more, replicas: factor, rules: rules}); refusal.Refused() {
 		return nil, refusal
 	}
 	records := make([]metadata.Record, len(partitions))

@@ -13,6 +13,7 @@ import (
 // placement asks for partitions [first, first+count) of a topic with so many replicas each.
 type placement struct {
 	first, count, replicas int
+	rules                  topicRules
 }
 
 // rack is the brokers that stand together, each list by id.
@@ -40,7 +41,7 @@ func (c *Controller) place(want placement) ([]metadata.Partition, Refusal) {
 	s := striping{racks: racks, brokers: all, rackOffset: c.below(len(racks)), brokerOffset: c.below(all)}
 	partitions := make([]metadata.Partition, want.count)
 	for i := range partitions {
-		partitions[i] = c.newPartition(s.replicas(want.first+i, want.replicas))
+		partitions[i] = c.newPartition(s.replicas(want.first+i, want.replicas), want.rules)
 	}
 	return partitions, Refusal{}
 }
@@ -122,7 +123,7 @@ func addNext(chosen, from []record.NodeID, start int) []record.NodeID {
 }
 
 // manual takes a partition's replicas as somebody chose them.
-func (c *Controller) manual(index int32, replicas []record.NodeID, factor int) (metadata.Partition, Refusal) {
+func (c *Controller) manual(index int32, replicas []record.NodeID, factor int, rules topicRules) (metadata.Partition, Refusal) {
 	if len(replicas) == 0 {
 		return metadata.Partition{}, refuse(wire.InvalidReplicaAssignment, fmt.Sprintf("no replica is assigned to partition %d", index))
 	}
@@ -146,12 +147,15 @@ func (c *Controller) manual(index int32, replicas []record.NodeID, factor int) (
 		return metadata.Partition{}, refuse(wire.InvalidReplicaAssignment,
 			fmt.Sprintf("all brokers that partition %d is assigned to are fenced or shutting down", index))
 	}
-	return c.newPartition(slices.Clone(replicas)), Refusal{}
+	return c.newPartition(slices.Clone(replicas), rules), Refusal{}
 }
 
 // newPartition is a partition's first state. Its in-sync replicas are those on active brokers; there is at least one.
-func (c *Controller) newPartition(replicas []record.NodeID) metadata.Partition {
-	p := metadata.Partition{Replicas: replicas, ISR: replicas, Directories: make([]metadata.UUID, len(replicas))}
+func (c *Controller) newPartition(replicas []record.NodeID, rules topicRules) metadata.Partition {
+	p := metadata.Partition{
+		Replicas: replicas, ISR: replicas, Directories: make([]metadata.UUID, len(replicas)),
+		MinISR: rules.effectiveMinISR(len(replicas)), Flush: rules.initialFlush(),
+	}
 	if slices.ContainsFunc(replicas, func(id record.NodeID) bool { return !c.Image.Active(id) }) {
 		p.ISR = slices.DeleteFunc(slices.Clone(replicas), func(id record.NodeID) bool { return !c.Image.Active(id) })
 	}

@@ -46,7 +46,7 @@ func (c *Controller) OutgrowProducerIDs(id record.NodeID, epoch metadata.BrokerE
 func (c *Controller) checkBroker(id record.NodeID, epoch metadata.BrokerEpoch) Refusal {
 	switch b := c.Image.Broker(id); {
 	case b == nil:
-		return refuse(wire.BrokerIDNotRegistered, fmt.Sprintf("broker %d is not registered", id))
+		return refuse(wire.StaleBrokerEpoch, fmt.Sprintf("broker %d is not registered", id)) // Kafka's code for this, too
 	case b.Epoch != epoch:
 		return refuse(wire.StaleBrokerEpoch, fmt.Sprintf("broker %d is registered with epoch %d, not %d", id, b.Epoch, epoch))
 	}

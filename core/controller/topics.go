@@ -92,7 +92,7 @@ func (d *creation) create(t *NewTopic) CreatedTopic {
 		return answer
 	}
 	var partitions []metadata.Partition
-	if partitions, answer.Refusal = d.partitionsOf(t); answer.Refused() {
+	if partitions, answer.Refusal = d.partitionsOf(t, rulesOf(config.NewTopic(answer.Config, d.defaults()))); answer.Refused() {
 		return answer
 	}
 	if len(partitions) > d.left {
@@ -159,14 +159,14 @@ func (d *creation) checkConfigs(configs []ConfigValue) (config.Overrides, Refusa
 	return own, Refusal{}
 }
 
-func (d *creation) partitionsOf(t *NewTopic) ([]metadata.Partition, Refusal) {
+func (d *creation) partitionsOf(t *NewTopic, rules topicRules) ([]metadata.Partition, Refusal) {
 	switch {
 	case len(t.Assignments) > 0 && t.ReplicationFactor != -1:
 		return nil, refuse(wire.InvalidRequest, "replicas are assigned by hand, so the replication factor must be -1")
 	case len(t.Assignments) > 0 && t.Partitions != -1:
 		return nil, refuse(wire.InvalidRequest, "replicas are assigned by hand, so the number of partitions must be -1")
 	case len(t.Assignments) > 0:
-		return d.assigned(t.Assignments)
+		return d.assigned(t.Assignments, rules)
 	case t.ReplicationFactor < -1 || t.ReplicationFactor == 0:
 		return nil, refuse(wire.InvalidReplicationFactor, "the replication factor must be above 0, or -1 for the default")
 	case t.Partitions < -1 || t.Partitions == 0:
@@ -182,11 +182,11 @@ func (d *creation) partitionsOf(t *NewTopic) ([]metadata.Partition, Refusal) {
 	if int(count) > d.left {
 		return nil, refuse(wire.PolicyViolation, tooManyPartitions)
 	}
-	return d.place(placement{count: int(count), replicas: int(factor)})
+	return d.place(placement{count: int(count), replicas: int(factor), rules: rules})
 }
 
 // assigned takes partitions that were placed by hand. Their indexes must be 0, 1, 2... in any order.
-func (d *creation) assigned(assignments []Assignment) ([]metadata.Partition, Refusal) {
+func (d *creation) assigned(assignments []Assignment, rules topicRules) ([]metadata.Partition, Refusal) {
 	partitions := make([]metadata.Partition, len(assignments))
 	for _, a := range assignments {
 		if a.Partition < 0 || int(a.Partition) >= len(partitions) {
@@ -196,7 +196,7 @@ func (d *creation) assigned(assignments []Assignment) ([]metadata.Partition, Ref
 		if p.Replicas != nil {
 			return nil, refuse(wire.InvalidReplicaAssignment, fmt.Sprintf("partition %d is assigned more than once", a.Partition))
 		}
-		made, refusal := d.manual(a.Partition, a.Replicas, len(assignments[0].Replicas))
+		made, refusal := d.manual(a.Partition, a.Replicas, len(assignments[0].Replicas), rules)
 		if refusal.Refused() {
 			return nil, refusal
 		}

@@ -5,9 +5,10 @@ type ConnID uint64
 
 // ConnInfo is what is known of a connection when it opens.
 type ConnInfo struct {
-	Listener string // name of the listener that accepted it, e.g. "PLAINTEXT"
+	Listener string // name of the listener that accepted it, e.g. "PLAINTEXT"; empty if this node opened it
 	Local    string // host:port on this side
 	Remote   string // host:port of the peer
+	Outgoing bool   // this node opened it, with Dial: what it receives are replies
 }
 
 // Network carries frames to peers. What arrives comes in through the loop's host (see Node).
@@ -15,8 +16,13 @@ type Network interface {
 	// Send queues one frame behind those sent before on the connection. If the connection is gone the frame
 	// is released and forgotten. Whole frames of one connection leave in the order of Send.
 	Send(c ConnID, out Outgoing)
-	// Close sends what is queued and closes. A Disconnected input follows unless one was already given.
+	// Close sends what is queued and closes; one that is not connected yet is given up with what is queued. A Disconnected
+	// input follows unless one was already given.
 	Close(c ConnID)
+	// Dial opens a connection to host:port. Connected follows once it stands, or Disconnected alone if it cannot be made, in
+	// a bounded time; never during the call. Frames that are sent before are queued. There is a bound on how many
+	// connections a node may have opened; past it they cannot be made.
+	Dial(address string) ConnID
 	// Resume lets the connection read another request: the node has answered (or dropped) one that it got
 	// from there. A connection that has Limits.InFlight unanswered requests is not read.
 	Resume(c ConnID)
@@ -109,11 +115,11 @@ func (w *Pieces) Len() int64 {
 // Node is what a host drives: the broker. All calls come from one goroutine, the loop, one at a time. The host
 // drains its mailbox whole: it makes one call for each input and then calls EndDrain once.
 type Node interface {
-	// Connected: a connection was accepted. Nothing else is said of it before.
+	// Connected: a connection was accepted, or one that was dialed stands. Nothing else is said of it before.
 	Connected(c ConnID, info ConnInfo)
 	// Received: a request has arrived. The node owns it from now on.
 	Received(c ConnID, req Request)
-	// Disconnected: the connection is gone; the last word about it.
+	// Disconnected: the connection is gone; the last word about it, and the only one if it was dialed in vain.
 	Disconnected(c ConnID)
 	// Tick: time has passed, at least up to the last Deadline.
 	Tick()

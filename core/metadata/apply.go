@@ -49,7 +49,8 @@ func (m *Image) applyRecord(at Position, r Record, changes *Changes) {
 		changes.Brokers = addOnce(changes.Brokers, r.ID)
 	case *BrokerChanged:
 		b := m.registration(r.ID, r.Epoch)
-		b.Fenced, b.ShuttingDown = r.Fenced, r.ShuttingDown
+		b.Fenced, b.ShuttingDown, b.Changed = r.Fenced, r.ShuttingDown, at.Offset
+		b.Directories = survivors(b.Directories, r.Failed)
 		changes.Brokers = addOnce(changes.Brokers, r.ID)
 	case *BrokerUnregistered:
 		m.registration(r.ID, r.Epoch)
@@ -91,6 +92,20 @@ func addOnce[T comparable](list []T, v T) []T {
 	return append(list, v)
 }
 
+// survivors lists the directories that have not failed. The list is not changed in place.
+func survivors(directories, failed []UUID) []UUID {
+	if len(failed) == 0 {
+		return directories
+	}
+	var rest []UUID
+	for _, d := range directories {
+		if !slices.Contains(failed, d) {
+			rest = append(rest, d)
+		}
+	}
+	return rest
+}
+
 func configured(o config.Overrides, key, value string, removed bool) config.Overrides {
 	if removed {
 		return o.Without(key)
@@ -106,6 +121,10 @@ func (m *Image) registerBroker(at Position, r *BrokerRegistered) {
 	b := &Broker{
 		ID: r.ID, Epoch: epoch, Incarnation: r.Incarnation, Directories: r.Directories, Rack: r.Rack,
 		Endpoints: r.Endpoints, Features: r.Features, Fenced: r.Fenced, ShuttingDown: r.ShuttingDown,
+		Changed: r.Changed,
+	}
+	if b.Changed == record.NoOffset {
+		b.Changed = at.Offset
 	}
 	i, found := m.searchBroker(r.ID)
 	if !found {

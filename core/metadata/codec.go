@@ -33,8 +33,12 @@ func appendRecord(dst []byte, r Record, scratch *writer) []byte {
 	return append(dst, scratch.buf...)
 }
 
-// recordVersion is the layout of every kind so far.
-const recordVersion = 0
+// recordVersion is the layout in which records are written. What it added is in fields.go: records of version 0 lack
+//
+//	BrokerRegistered   Changed
+//	BrokerChanged      Failed
+//	PartitionChanged   MinISR, Flush
+const recordVersion = 1
 
 // DecodeRecords reads the records of one entry. They do not refer to p.
 func DecodeRecords(p []byte) ([]Record, error) {

@@ -26,9 +26,10 @@ func (b *BrokerRegistered) appendFields(w *writer) {
 	}
 	w.boolean(b.Fenced)
 	w.boolean(b.ShuttingDown)
+	w.varint(int64(b.Changed))
 }
 
-func (b *BrokerRegistered) readFields(r *reader, _ uint64) {
+func (b *BrokerRegistered) readFields(r *reader, version uint64) {
 	b.ID = narrow[record.NodeID](r)
 	b.Epoch = BrokerEpoch(r.varint())
 	b.Incarnation = r.uuid()
@@ -47,6 +48,10 @@ func (b *BrokerRegistered) readFields(r *reader, _ uint64) {
 		b.Features = append(b.Features, FeatureRange{Name: r.text(), Min: narrow[int16](r), Max: narrow[int16](r)})
 	}
 	b.Fenced, b.ShuttingDown = r.boolean(), r.boolean()
+	b.Changed = record.NoOffset
+	if version >= 1 {
+		b.Changed = record.Offset(r.varint())
+	}
 }
 
 func (b *BrokerChanged) appendFields(w *writer) {
@@ -54,11 +59,15 @@ func (b *BrokerChanged) appendFields(w *writer) {
 	w.varint(int64(b.Epoch))
 	w.boolean(b.Fenced)
 	w.boolean(b.ShuttingDown)
+	appendUUIDs(w, b.Failed)
 }
 
-func (b *BrokerChanged) readFields(r *reader, _ uint64) {
+func (b *BrokerChanged) readFields(r *reader, version uint64) {
 	b.ID, b.Epoch = narrow[record.NodeID](r), BrokerEpoch(r.varint())
 	b.Fenced, b.ShuttingDown = r.boolean(), r.boolean()
+	if version >= 1 {
+		b.Failed = readUUIDs(r)
+	}
 }
 
 func (b *BrokerUnregistered) appendFields(w *writer) {
@@ -97,9 +106,11 @@ func (p *PartitionChanged) appendFields(w *writer) {
 	w.varint(int64(p.LeaderEpoch))
 	w.varint(int64(p.Epoch))
 	w.boolean(p.Recovering)
+	w.varint(int64(p.MinISR))
+	w.uvarint(uint64(p.Flush))
 }
 
-func (p *PartitionChanged) readFields(r *reader, _ uint64) {
+func (p *PartitionChanged) readFields(r *reader, version uint64) {
 	p.Topic, p.Index = record.TopicID(r.uuid()), narrow[int32](r)
 	p.Replicas = readNumbers[record.NodeID](r)
 	p.Directories = readUUIDs(r)
@@ -112,6 +123,15 @@ func (p *PartitionChanged) readFields(r *reader, _ uint64) {
 	p.LeaderEpoch = narrow[record.Epoch](r)
 	p.Epoch = narrow[PartitionEpoch](r)
 	p.Recovering = r.boolean()
+	p.MinISR = 1
+	if version >= 1 {
+		p.MinISR = narrow[int32](r)
+		flush := r.uvarint()
+		if flush > uint64(FlushSynced) {
+			r.fail()
+		}
+		p.Flush = Flush(flush)
+	}
 }
 
 func (t *TopicConfigured) appendFields(w *writer) {

@@ -20,6 +20,7 @@ type Broker struct {
 	Features     []FeatureRange
 	Fenced       bool
 	ShuttingDown bool
+	Changed      record.Offset // of the entry that last changed the fields above
 }
 
 // Active reports whether the broker may lead and take new replicas.
@@ -37,10 +38,12 @@ func (b *Broker) Endpoint(listener string) (Endpoint, bool) {
 
 // Partition is the state of one partition. Its slices are never changed in place, so they may be kept.
 type Partition struct {
-	Replicas     []record.NodeID // assigned, the preferred leader first
-	Directories  []UUID          // one for each replica, zero where it is not known
-	ISR          []record.NodeID
-	ELR          []record.NodeID // KIP-966: out of the ISR, but known to hold everything below the high watermark
+	Replicas    []record.NodeID // assigned, the preferred leader first
+	Directories []UUID          // one for each replica, zero where it is not known
+	ISR         []record.NodeID
+	ELR         []record.NodeID // KIP-966: out of the ISR, but known to hold everything below the high watermark
+	// LastKnownELR are those who left ISR and ELR because they may have lost records, since the ISR is below MinISR. While nobody leads, who led
+	// last is first, whether eligible or not; it is not there if its disk is known to be gone.
 	LastKnownELR []record.NodeID
 	Adding       []record.NodeID // replicas that a reassignment adds
 	Removing     []record.NodeID // replicas that a reassignment takes away
@@ -48,7 +51,25 @@ type Partition struct {
 	LeaderEpoch  record.Epoch
 	Epoch        PartitionEpoch
 	Recovering   bool // the leader was elected uncleanly and has not said yet that it recovered
+	// MinISR is the least size of the ISR with which the high watermark may move, as the ELR counts on it: min.insync.replicas, but no more than
+	// there are replicas. A leader that knows of a greater minimum obeys that one; it never goes by a smaller one than this.
+	MinISR int32
+	// Flush: a replica may only be kept under the policy async while this says so and its topic's settings do.
+	Flush Flush
 }
+
+// Directory is where a replica lies, as far as it is known.
+func (p *Partition) Directory(id record.NodeID) UUID {
+	for i, other := range p.Replicas {
+		if other == id && i < len(p.Directories) {
+			return p.Directories[i]
+		}
+	}
+	return UUID{}
+}
+
+// Reassigning reports whether a reassignment is on its way.
+func (p *Partition) Reassigning() bool { return len(p.Adding) > 0 || len(p.Removing) > 0 }
 
 // Topic is one topic. Partitions are at their index.
 type Topic struct {

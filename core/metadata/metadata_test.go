@@ -23,16 +23,16 @@ func specimens() []Record {
 		&BrokerRegistered{
 			ID: 7, Epoch: NoBrokerEpoch, Incarnation: UUID{1, 2}, Directories: []UUID{{3}, {4}}, Rack: "r1",
 			Endpoints: []Endpoint{{"PLAINTEXT", "localhost", 9092, 0}, {"X", "::1", 65535, 3}},
-			Features:  []FeatureRange{{"metadata.version", 7, 25}}, Fenced: true, ShuttingDown: true,
+			Features:  []FeatureRange{{"metadata.version", 7, 25}}, Fenced: true, ShuttingDown: true, Changed: 9,
 		},
-		&BrokerChanged{ID: 7, Epoch: 1 << 40, Fenced: true, ShuttingDown: true},
+		&BrokerChanged{ID: 7, Epoch: 1 << 40, Fenced: true, ShuttingDown: true, Failed: []UUID{{8}}},
 		&BrokerUnregistered{ID: 7, Epoch: 3},
 		&TopicCreated{ID: record.TopicID{9}, Name: "a.topic"},
 		&TopicDeleted{ID: record.TopicID{9}},
 		&PartitionChanged{Topic: record.TopicID{9}, Index: 4, Partition: Partition{
 			Replicas: []record.NodeID{1, 2, 3}, Directories: []UUID{{1}, {2}, {3}}, ISR: []record.NodeID{1}, ELR: []record.NodeID{2},
 			LastKnownELR: []record.NodeID{3}, Adding: []record.NodeID{4}, Removing: []record.NodeID{1}, Leader: NoNode,
-			LeaderEpoch: 5, Epoch: 6, Recovering: true,
+			LeaderEpoch: 5, Epoch: 6, Recovering: true, MinISR: 2, Flush: FlushPending,
 		}},
 		&TopicConfigured{Topic: record.TopicID{9}, Key: "retention.ms", Value: "1", Removed: true},
 		&BrokerConfigured{Broker: NoNode, Key: "message.max.bytes", Value: "1"},
@@ -62,6 +62,55 @@ func TestRecordsRoundTrip(t *testing.T) {
 	}
 }
 
+// TestVersion0 reads records as the first release wrote them: without what version 1 has added at the end of some.
+func TestVersion0(t *testing.T) {
+	t.Parallel()
+	old := func(r Record, added int) []byte {
+		p := AppendRecords(nil, []Record{r})
+		if p[0]&0x80 != 0 {
+			t.Fatalf("%T is too long for this test", r)
+		}
+		p = p[:len(p)-added]
+		p[0] -= byte(added)
+		p[2] = 0 // behind the length and the kind
+		return p
+	}
+	for _, c := range []struct {
+		now, want Record
+		added     int
+	}{
+		{&BrokerRegistered{ID: 1, Epoch: 2, Fenced: true}, &BrokerRegistered{ID: 1, Epoch: 2, Fenced: true, Changed: record.NoOffset}, 1},
+		{&BrokerChanged{ID: 1, Epoch: 2}, &BrokerChanged{ID: 1, Epoch: 2}, 1},
+		{&BrokerUnregistered{1, 2}, &BrokerUnregistered{1, 2}, 0},
+		{&PartitionChanged{Partition: Partition{ISR: []record.NodeID{1}, Recovering: true}},
+			&PartitionChanged{Partition: Partition{ISR: []record.NodeID{1}, Recovering: true, MinISR: 1, Flush: FlushAsync}}, 2},
+	} {
+		got, err := DecodeRecords(old(c.now, c.added))
+		if d := cmp.Diff([]Record{c.want}, got); err != nil || d != "" {
+			t.Errorf("%v %s", err, d)
+		}
+	}
+}
+
+// TestBrokerChanges: a broker remembers which entry changed it last, and loses the directories that fail.
+func TestBrokerChanges(t *testing.T) {
+	t.Parallel()
+	m := New()
+	m.Apply(Position{3, 1}, []Record{&BrokerRegistered{ID: 1, Epoch: NoBrokerEpoch, Directories: []UUID{{1}, {2}}, Changed: record.NoOffset}})
+	if b := m.Broker(1); b.Epoch != 3 || b.Changed != 3 {
+		t.Errorf("%+v", b)
+	}
+	m.Apply(Position{5, 1}, []Record{&BrokerChanged{ID: 1, Epoch: 3, Fenced: true, Failed: []UUID{{1}, {7}}}})
+	if b := m.Broker(1); b.Changed != 5 || !slices.Equal(b.Directories, []UUID{{2}}) || !b.Fenced {
+		t.Errorf("%+v", b)
+	}
+	for u, reserved := range map[UUID]bool{{}: true, LostDirectory: true, {15: 100}: false, {14: 1}: false, {3}: false} {
+		if u.Reserved() != reserved {
+			t.Errorf("%v is reserved: %v", u, !reserved)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -69,7 +118,7 @@ func TestDecodeRefuses(t *testing.T) {
 		want error
 	}{
 		"unknown kind":    {[]byte{2, 99, 0}, ErrUnknown},
-		"unknown version": {[]byte{2, 1, 1}, ErrUnknown},
+		"unknown version": {[]byte{2, 1, 2}, ErrUnknown},
 		"trailing byte":   {[]byte{3, 1, 0, 0}, ErrCorrupt},
 		"no version":      {[]byte{1, 1}, ErrCorrupt},
 		"length beyond":   {[]byte{9, 1, 0}, ErrCorrupt},
@@ -250,7 +299,7 @@ func (h *history) change() (touches string, records []Record) {
 		if b := h.image.Broker(node); b != nil && removed {
 			return fmt.Sprint("broker ", node), []Record{&BrokerUnregistered{node, b.Epoch}}
 		} else if b != nil {
-			return fmt.Sprint("broker ", node), []Record{&BrokerChanged{node, b.Epoch, !b.Fenced, removed}}
+			return fmt.Sprint("broker ", node), []Record{&BrokerChanged{ID: node, Epoch: b.Epoch, Fenced: !b.Fenced, ShuttingDown: removed}}
 		}
 		return "", nil
 	}

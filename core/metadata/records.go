@@ -36,6 +36,32 @@ const NoNode record.NodeID = -1
 // UUID is a random identity: of a directory, or of one life of a broker process.
 type UUID [16]byte
 
+// LostDirectory stands for a replica whose log is damaged or gone, as Kafka has it (KIP-858). Zero stands for a directory that is not known.
+var LostDirectory = UUID{15: 2}
+
+// Reserved reports whether the identity is one of those with a meaning of their own, which no directory has.
+func (u UUID) Reserved() bool {
+	for _, b := range u[:15] {
+		if b != 0 {
+			return false
+		}
+	}
+	return u[15] < 100
+}
+
+// Flush is what is known of how a partition's replicas keep records: whether what they say they have survives a loss of power (I7).
+type Flush uint8
+
+const (
+	// FlushAsync: replicas may report what they have not synced.
+	FlushAsync Flush = iota
+	// FlushPending: replicas report only what they have synced, since the leader epoch in which this began; what they reported before may not
+	// be synced yet. The leader says when it is.
+	FlushPending
+	// FlushSynced: everything that an in-sync or eligible replica has ever reported is synced there.
+	FlushSynced
+)
+
 // Record is one change of the cluster.
 type Record interface {
 	kind() kind
@@ -68,6 +94,7 @@ type BrokerRegistered struct {
 	Features     []FeatureRange
 	Fenced       bool
 	ShuttingDown bool
+	Changed      record.Offset // of the entry that last changed the broker; NoOffset: this one's
 }
 
 // BrokerChanged fences a broker, lets it in again, or marks that it is shutting down.
@@ -76,6 +103,7 @@ type BrokerChanged struct {
 	Epoch        BrokerEpoch // of the registration that is meant
 	Fenced       bool
 	ShuttingDown bool
+	Failed       []UUID // directories that the broker has lost
 }
 
 // BrokerUnregistered removes a broker for good.

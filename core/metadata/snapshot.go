@@ -47,6 +47,7 @@ func (m *Image) appendContent(p []byte) []byte {
 		add(&BrokerRegistered{
 			ID: b.ID, Epoch: b.Epoch, Incarnation: b.Incarnation, Directories: b.Directories, Rack: b.Rack,
 			Endpoints: b.Endpoints, Features: b.Features, Fenced: b.Fenced, ShuttingDown: b.ShuttingDown,
+			Changed: b.Changed,
 		})
 	}
 	eachSetting(m.clusterConfig, func(key, value string) { add(&BrokerConfigured{Broker: NoNode, Key: key, Value: value}) })

@@ -59,11 +59,12 @@ func (p *Partition) Produce(b record.Batch, facts record.Facts, acks Acks, wall 
 			b.SetLogAppendTime(int64(wall))
 			done.AppendTime = wall
 		}
-		done.First, err = p.log.Append(b, commitlog.AppendInfo{Epoch: p.leaderEpoch, Wall: wall})
+		done.First, err = p.log.Append(b, commitlog.AppendInfo{Epoch: p.state.LeaderEpoch, Wall: wall})
 		if err != nil {
 			return Appended{}, &Refusal{Code: appendCode(err), Message: err.Error(), Record: -1}
 		}
 		end = p.log.EndOffset()
+		p.ends.wake()
 	}
 	p.await(end, acks, to, index)
 	return done, nil
@@ -106,8 +107,8 @@ func (p *Partition) admit(b record.Batch, f record.Facts, acks Acks, wall env.Mi
 	}
 	t := &p.settings
 	switch {
-	case acks == AcksAll && len(p.isr) < int(t.MinInSyncReplicas):
-		return refuse(wire.NotEnoughReplicas, "%d of the %d in-sync replicas that min.insync.replicas asks for", len(p.isr), t.MinInSyncReplicas)
+	case acks == AcksAll && !p.enough():
+		return refuse(wire.NotEnoughReplicas, "%d of the %d in-sync replicas that min.insync.replicas asks for", len(p.state.ISR), p.minInSync())
 	case b.Size() > int(t.MaxMessageBytes):
 		return refuse(wire.MessageTooLarge, "batch of %d bytes, max.message.bytes is %d", b.Size(), t.MaxMessageBytes)
 	case f.NullKeys && t.CleanupCompact:
@@ -151,28 +152,4 @@ func producerCode(err error) wire.ErrorCode {
 		return wire.TransactionCoordinatorFenced
 	}
 	return wire.UnknownServerError
-}
-
-// DeleteRecords moves the log start to an offset, -1 meaning the high watermark, and calls done with the new start once it is
-// durable. Going back is not an error: the start stays.
-func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wire.ErrorCode)) {
-	switch {
-	case !p.settings.CleanupDelete:
-		done(-1, wire.PolicyViolation)
-		return
-	case to == -1:
-		to = p.highWatermark
-	case to < 0 || to > p.highWatermark:
-		done(-1, wire.OffsetOutOfRange)
-		return
-	}
-	log := p.log
-	log.AdvanceStart(to, func(err error) {
-		if err != nil {
-			done(-1, wire.KafkaStorageError)
-			return
-		}
-		p.watches.wake()
-		done(log.ReadableStart(), wire.None)
-	})
 }

@@ -4,9 +4,18 @@
 // The log below holds the bytes and the offsets; this package holds what the replica promises of them. A record is acknowledged to
 // acks=all once the high watermark has passed it, and the mark passes only what every member of the in-sync set holds safely: on
 // stable storage under the policy sync, in the page cache under async (guarantee D3).
+//
+// A leader learns from the followers' fetches what they hold: a fetch at an offset says that everything below is safe there. The set that
+// counts is the maximal one (KIP-497): the committed ISR, what the leader has asked the controller to add to it, and the eligible leader
+// replicas, for each of them may be elected (I3). While the committed ISR is below min.insync.replicas the mark stands still (KIP-966).
+//
+// A follower names with each fetch the epoch of its last record. If the leader's log does not have that epoch up to there, it says where the
+// two part (KIP-595), and the follower cuts its log there and nowhere else, least of all at its high watermark (KIP-101, KIP-279).
 package partition
 
 import (
+	"slices"
+
 	"lignum/core/config"
 	"lignum/core/invariant"
 	"lignum/core/record"
@@ -19,7 +28,7 @@ import (
 // Invariants, checked after every step:
 //
 //	P1  log start <= last stable <= high watermark <= log end
-//	P2  leader epochs only rise; within one, the high watermark never goes back
+//	P2  leader epochs only rise; within one, a leader's high watermark never goes back
 //	P3  a leader is a member of its own ISR
 type Partition struct {
 	// ID is the identity; Topic the name that the topic had when the replica was made.
@@ -30,31 +39,24 @@ type Partition struct {
 	failure  error        // why there is no log, or none any more
 	settings config.Topic
 	self     record.NodeID
+	cluster  *Cluster // nil for a broker alone
 
-	leader         record.NodeID
-	leaderEpoch    record.Epoch
-	partitionEpoch int32
-	isr            []record.NodeID
+	state State
+	lead  leadership // of the present leader epoch; empty on a follower
 
 	highWatermark record.Offset
 
 	produces produceQueue
-	watches  watchList
-}
-
-// State is what the cluster's metadata says of a partition.
-type State struct {
-	Leader         record.NodeID
-	LeaderEpoch    record.Epoch
-	PartitionEpoch int32
-	ISR            []record.NodeID
+	watches  watchList // wait for the high watermark
+	ends     watchList // wait for the log end: followers
+	deletes  []deletion
 }
 
 // New is a replica on the broker self whose log is not open yet.
-func New(id record.Partition, topic string, self record.NodeID, settings config.Topic) *Partition {
+func New(id record.Partition, topic string, self record.NodeID, settings config.Topic, cluster *Cluster) *Partition {
 	return &Partition{
-		ID: id, Topic: topic, self: self, settings: settings,
-		leader: -1, leaderEpoch: record.NoEpoch, partitionEpoch: -1,
+		ID: id, Topic: topic, self: self, settings: settings, cluster: cluster,
+		state: State{Leader: -1, LeaderEpoch: record.NoEpoch, PartitionEpoch: -1},
 	}
 }
 
@@ -64,31 +66,48 @@ func (p *Partition) Opened(log *storage.Log, err error) {
 		p.fail(err)
 		return
 	}
-	p.log = log
-	p.highWatermark = max(log.HighWatermark(), log.StartOffset())
+	p.log, p.failure = log, nil
+	p.highWatermark = min(max(log.HighWatermark(), log.StartOffset()), log.EndOffset())
 	log.OnAdvance(p.advanced)
-	if p.leads() {
-		log.BeginEpoch(p.leaderEpoch)
-	}
-	p.advanced()
+	p.assume()
+	p.mend()
 }
 
 // Follow takes over what the metadata says. Epochs never go back (P2).
 func (p *Partition) Follow(s State) {
-	if s.LeaderEpoch < p.leaderEpoch {
-		invariant.Violated("partition %s-%d: leader epoch %d after %d", p.Topic, p.ID.Index, s.LeaderEpoch, p.leaderEpoch)
+	before := p.state
+	if s.LeaderEpoch < before.LeaderEpoch || s.PartitionEpoch < before.PartitionEpoch {
+		invariant.Violated("partition %s-%d: epochs %d and %d after %d and %d", p.Topic, p.ID.Index,
+			s.LeaderEpoch, s.PartitionEpoch, before.LeaderEpoch, before.PartitionEpoch)
 	}
-	elected := s.Leader == p.self && (s.LeaderEpoch > p.leaderEpoch || p.leader != p.self)
-	deposed := p.leader == p.self && s.Leader != p.self
-	p.leader, p.leaderEpoch, p.partitionEpoch, p.isr = s.Leader, s.LeaderEpoch, s.PartitionEpoch, s.ISR
-	if deposed {
-		p.produces.failAll(wire.NotLeaderOrFollower)
-		p.watches.wake()
+	p.state = s
+	if s.LeaderEpoch > before.LeaderEpoch || s.Leader != before.Leader {
+		p.resign()
+		p.assume()
+	} else if p.leads() && p.log != nil {
+		p.altered(s.PartitionEpoch > before.PartitionEpoch)
 	}
-	if elected && p.log != nil {
-		p.log.BeginEpoch(p.leaderEpoch)
+	p.mend()
+}
+
+// assume takes up the role that the metadata gives to the replica in a leader epoch. A leader that is elected again, with or without others
+// in between, starts like any other (RP07).
+func (p *Partition) assume() {
+	switch {
+	case p.log == nil:
+	case p.leads():
+		p.begin()
+	case p.state.Leader >= 0:
 		p.advanced()
 	}
+}
+
+// resign ends what depends on the leader epoch before: nobody can say any more what becomes of records that wait (D2, C4).
+func (p *Partition) resign() {
+	p.lead = leadership{}
+	p.produces.failAll(wire.NotLeaderOrFollower)
+	p.failDeletes(wire.NotLeaderOrFollower)
+	p.wake()
 }
 
 // Configure applies a change of the topic's settings.
@@ -97,23 +116,33 @@ func (p *Partition) Configure(settings config.Topic) {
 	if p.log != nil {
 		p.log.Configure(settings)
 		p.advanced()
+		p.refuseIfFew()
 	}
 }
 
 // Close ends the replica: the topic was deleted, or the broker stops. Whoever waits is told.
 func (p *Partition) Close(code wire.ErrorCode) {
+	p.lead = leadership{}
 	p.produces.failAll(code)
-	p.watches.wake()
-	p.log, p.leader = nil, -1
+	p.failDeletes(code)
+	p.wake()
+	p.log, p.state.Leader = nil, -1
 }
 
-func (p *Partition) leads() bool { return p.leader == p.self }
+func (p *Partition) leads() bool { return p.state.Leader == p.self }
 
 func (p *Partition) fail(err error) {
 	p.failure = err
-	p.log = nil
+	p.log, p.lead = nil, leadership{}
 	p.produces.failAll(wire.KafkaStorageError)
+	p.failDeletes(wire.KafkaStorageError)
+	p.wake()
+	p.mend()
+}
+
+func (p *Partition) wake() {
 	p.watches.wake()
+	p.ends.wake()
 }
 
 // advanced is called when the log holds more records safely than before, or has failed.
@@ -125,25 +154,25 @@ func (p *Partition) advanced() {
 		p.fail(err)
 		return
 	}
-	p.produces.written(p.log.WrittenEnd())
 	if p.leads() {
+		p.produces.written(p.log.WrittenEnd())
 		p.advanceHighWatermark()
+		return
+	}
+	if p.fetches() {
+		p.cluster.fetchable(p)
 	}
 }
 
-// advanceHighWatermark moves the mark to the least safe end in the ISR and answers whoever waited for it.
-func (p *Partition) advanceHighWatermark() {
-	least := p.log.SafeEnd()
-	if least > p.highWatermark {
-		p.highWatermark = least
-		p.log.SetHighWatermark(least)
-		p.produces.committed(least)
-		p.watches.wake()
-	}
-	p.check()
+// raise moves the high watermark and answers whoever waited for it.
+func (p *Partition) raise(mark record.Offset) {
+	p.highWatermark = mark
+	p.log.SetHighWatermark(mark)
+	p.produces.committed(mark)
+	p.watches.wake()
 }
 
-// check asserts P1 to P3.
+// check asserts P1.
 func (p *Partition) check() {
 	start, end := p.log.StartOffset(), p.log.EndOffset()
 	if start > p.highWatermark || p.highWatermark > end {
@@ -151,13 +180,34 @@ func (p *Partition) check() {
 	}
 }
 
-// Available is the error that a request to this replica as leader gets; None if it leads and has its log.
+// Available is the error that a request to this replica as leader gets; None if it leads and has its log. A leader whose session with the
+// controller is over cannot know whether it still is one (F7).
 func (p *Partition) Available() wire.ErrorCode {
+	if code := p.Leading(); code != wire.None || p.cluster.leased() {
+		return code
+	}
+	return wire.NotLeaderOrFollower
+}
+
+// Leading is Available for a follower's request: what it does not depend on is that nobody else leads by now, for followers change sides
+// with the epoch.
+func (p *Partition) Leading() wire.ErrorCode {
 	switch {
 	case p.failure != nil:
 		return wire.KafkaStorageError
-	case !p.leads(), p.log == nil, p.log.LatestEpoch() > p.leaderEpoch:
+	case !p.leads(), p.log == nil, p.log.LatestEpoch() > p.state.LeaderEpoch:
 		// A log that has seen later epochs than the one this replica leads in must not be appended to (L3).
+		return wire.NotLeaderOrFollower
+	}
+	return wire.None
+}
+
+// Readable is the error that a consumer gets who may read from any replica (KIP-392).
+func (p *Partition) Readable() wire.ErrorCode {
+	switch {
+	case p.leads() || p.failure != nil:
+		return p.Available()
+	case p.log == nil || p.state.Leader < 0 || !p.cluster.leased():
 		return wire.NotLeaderOrFollower
 	}
 	return wire.None
@@ -166,16 +216,24 @@ func (p *Partition) Available() wire.ErrorCode {
 // CheckEpoch compares the leader epoch that a client believes in with the present one; -1 is not compared (F6).
 func (p *Partition) CheckEpoch(e record.Epoch) wire.ErrorCode {
 	switch {
-	case e == record.NoEpoch || e == p.leaderEpoch:
+	case e == record.NoEpoch || e == p.state.LeaderEpoch:
 		return wire.None
-	case e < p.leaderEpoch:
+	case e < p.state.LeaderEpoch:
 		return wire.FencedLeaderEpoch
 	}
 	return wire.UnknownLeaderEpoch
 }
 
 // Leader is the leader's id, or -1, and its epoch.
-func (p *Partition) Leader() (record.NodeID, record.Epoch) { return p.leader, p.leaderEpoch }
+func (p *Partition) Leader() (record.NodeID, record.Epoch) {
+	return p.state.Leader, p.state.LeaderEpoch
+}
+
+// Leads reports whether this replica is the leader.
+func (p *Partition) Leads() bool { return p.leads() }
+
+// InSync reports whether a broker is in the committed ISR.
+func (p *Partition) InSync(id record.NodeID) bool { return slices.Contains(p.state.ISR, id) }
 
 // StartOffset is the first offset that can be read, and will be after a loss of power (R3).
 func (p *Partition) StartOffset() record.Offset { return p.log.ReadableStart() }
@@ -185,6 +243,10 @@ func (p *Partition) EndOffset() record.Offset { return p.log.EndOffset() }
 
 // HighWatermark is the first offset that is not yet on the whole ISR.
 func (p *Partition) HighWatermark() record.Offset { return p.highWatermark }
+
+// Settled reports whether a leader knows that its high watermark is not below that of the leaders before it: it has reached the start of
+// its epoch (KIP-207). Until then the end of the partition is not to be told (H4).
+func (p *Partition) Settled() bool { return !p.leads() || p.highWatermark >= p.lead.start }
 
 // LastStable is the first offset of the oldest open transaction, at most the high watermark.
 func (p *Partition) LastStable() record.Offset { return p.log.LastStable(p.highWatermark) }

@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -62,6 +64,21 @@ func (s *Set) Remove(id record.TopicID) []*Partition {
 		}
 	}
 	return out
+}
+
+// Take takes one replica out; nil if there is none.
+func (s *Set) Take(id record.Partition) *Partition {
+	p := s.Get(id)
+	if p == nil {
+		return nil
+	}
+	t := s.byID[id.Topic]
+	t.partitions[id.Index] = nil
+	s.list = slices.DeleteFunc(s.list, func(other *Partition) bool { return other == p })
+	if !slices.ContainsFunc(t.partitions, func(other *Partition) bool { return other != nil }) {
+		s.Remove(id.Topic)
+	}
+	return p
 }
 
 // Get finds a replica by its identity; nil if this broker has none.

@@ -46,6 +46,14 @@ func (q *produceQueue) failAll(code wire.ErrorCode) {
 	}
 }
 
+// failCommits answers acks=all alone.
+func (q *produceQueue) failCommits(code wire.ErrorCode) {
+	for !q.all.empty() {
+		p := q.all.pop()
+		p.to.Settled(p.index, code)
+	}
+}
+
 // fifo is a queue in one slice; the memory of what was taken is used again.
 type fifo[T any] struct {
 	items []T
@@ -125,5 +133,8 @@ func (l *watchList) wake() {
 	}
 }
 
-// Watch puts w on the partition: it fires when the high watermark moves, or when the replica stops leading or fails.
+// Watch puts w on the partition: it fires when the high watermark moves, or when the replica's role or leader epoch changes or it fails.
 func (p *Partition) Watch(w *Watch) { p.watches.add(w) }
+
+// WatchEnd puts w on the partition for a follower: it fires when there is more in the log, safe or not, and like Watch when the role changes.
+func (p *Partition) WatchEnd(w *Watch) { p.ends.add(w) }

@@ -9,32 +9,31 @@ import (
 	"strconv"
 	"strings"
 
-	"go.etcd.io/raft/v3/raftpb"
-
 	"lignum/core/env"
 )
 
 // A checkpoint file holds, integers big-endian:
 //
 //	magic    "LGQC"
-//	version  uint8    0
+//	version  uint8    1
 //	index    uint64   of the last entry in the image: the log end behind it
 //	term     uint64   of that entry
-//	voters   uint32   how many, then their ids uint64
+//	members           of the quorum, see members.appendTo
 //	length   uint64   of the image
 //	image
 //	crc      uint32   CRC-32C of everything before
+//
+// Version 0 has, instead of the members, how many voters there are (uint32), and their ids (uint64 each).
 const (
 	checkpointMagic   = "LGQC"
-	checkpointVersion = 0
+	checkpointVersion = 1
 	checkpointSuffix  = ".checkpoint"
-	checkpointHead    = len(checkpointMagic) + 1 + 8 + 8 + 4
 )
 
 // checkpoint is the image as of an entry, with the members of the quorum then.
 type checkpoint struct {
 	index, term uint64
-	voters      []uint64
+	members     members
 	image       []byte
 }
 
@@ -53,44 +52,48 @@ func parseCheckpointName(name string) (index uint64, ok bool) {
 }
 
 func (c *checkpoint) encode() []byte {
-	p := make([]byte, 0, checkpointHead+8*len(c.voters)+8+len(c.image)+4)
+	p := make([]byte, 0, 64+64*len(c.members.list)+len(c.image))
 	p = append(append(p, checkpointMagic...), checkpointVersion)
 	p = binary.BigEndian.AppendUint64(p, c.index)
 	p = binary.BigEndian.AppendUint64(p, c.term)
-	p = binary.BigEndian.AppendUint32(p, uint32(len(c.voters)))
-	for _, id := range c.voters {
-		p = binary.BigEndian.AppendUint64(p, id)
-	}
+	p = c.members.appendTo(p)
 	p = binary.BigEndian.AppendUint64(p, uint64(len(c.image)))
 	p = append(p, c.image...)
 	return binary.BigEndian.AppendUint32(p, crc32.Checksum(p, castagnoli))
 }
 
 func decodeCheckpoint(p []byte) (*checkpoint, error) {
-	if len(p) < checkpointHead+8+4 || string(p[:len(checkpointMagic)]) != checkpointMagic {
+	if len(p) < len(checkpointMagic)+4 || string(p[:len(checkpointMagic)]) != checkpointMagic {
 		return nil, fmt.Errorf("%w: no checkpoint", ErrCorrupt)
 	}
 	body := p[:len(p)-4]
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(p[len(p)-4:]) {
 		return nil, fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
-	if v := body[len(checkpointMagic)]; v != checkpointVersion {
-		return nil, fmt.Errorf("%w: version %d", ErrCorrupt, v)
+	d := &decoder{p: body[len(checkpointMagic):]}
+	version := d.uint8()
+	c := &checkpoint{index: d.uint64(), term: d.uint64()}
+	switch version {
+	case 0:
+		for range d.uint32() {
+			if d.err != nil {
+				break
+			}
+			c.members.list = append(c.members.list, member{id: d.uint64()})
+		}
+	case checkpointVersion:
+		c.members.read(d)
+	default:
+		return nil, fmt.Errorf("%w: version %d", ErrCorrupt, version)
 	}
-	c := &checkpoint{index: binary.BigEndian.Uint64(body[5:]), term: binary.BigEndian.Uint64(body[13:])}
-	n := binary.BigEndian.Uint32(body[21:])
-	rest := body[checkpointHead:]
-	if uint64(n)*8+8 > uint64(len(rest)) || n == 0 || c.index == 0 || c.index > math.MaxInt64 {
-		return nil, fmt.Errorf("%w: %d voters, index %d", ErrCorrupt, n, c.index)
+	length := d.uint64()
+	c.image = d.take(length)
+	if err := d.end(); err != nil {
+		return nil, err
 	}
-	for range n {
-		c.voters = append(c.voters, binary.BigEndian.Uint64(rest))
-		rest = rest[8:]
+	if len(c.members.ids(false)) == 0 || c.index == 0 || c.index > math.MaxInt64 || !fits(c.term) {
+		return nil, fmt.Errorf("%w: %d voters, index %d, term %d", ErrCorrupt, len(c.members.ids(false)), c.index, c.term)
 	}
-	if length := binary.BigEndian.Uint64(rest); length != uint64(len(rest)-8) {
-		return nil, fmt.Errorf("%w: image of %d bytes in %d", ErrCorrupt, length, len(rest)-8)
-	}
-	c.image = rest[8:]
 	return c, nil
 }
 
@@ -142,6 +145,3 @@ func readCheckpoint(d env.Disk, dir string) (*checkpoint, error) {
 	}
 	return c, nil
 }
-
-// confOf is raft's form of a set of voters.
-func confOf(voters []uint64) *raftpb.ConfState { return &raftpb.ConfState{Voters: sorted(voters)} }

@@ -20,12 +20,18 @@ type loader struct {
 	found    bool // there is a state file
 	snapshot *checkpoint
 	next     record.Offset
+	term     uint64 // of the last entry
 	read     []*raftpb.Entry
 }
 
-// Start reads what is on the disk and takes part in the quorum from then on. The log has been recovered.
+// Start reads what is on the disk and takes part in the quorum from then on. The log has been recovered. A node without Address may
+// have none.
 func (q *Quorum) Start(log Log) {
 	q.log = log
+	if log == nil {
+		q.observe()
+		return
+	}
 	q.loading = &loader{}
 	disk, dir, load := q.Disk, q.Dir, q.loading
 	q.Jobs.Start(q.Lane, func() func() {
@@ -69,20 +75,18 @@ func (q *Quorum) beginLog() error {
 		if end > 0 || l.snapshot != nil {
 			return fmt.Errorf("%w: there is a metadata log, but no %s that says how this node has voted", ErrCorrupt, stateName)
 		}
-		for _, id := range q.Options.Voters {
-			l.state.voters = append(l.state.voters, raftID(id))
-		}
-		l.state.voters = sorted(l.state.voters)
+		l.state = q.firstState()
 	}
-	q.saved = l.state
-	q.entries.conf = confOf(l.state.voters)
+	q.saved, q.wanted = l.state, l.state
+	q.roster = firstMembers(l.state.voters, q.Options.Voters)
 	if s := l.snapshot; s != nil {
 		if err := q.events.Restore(positionOf(s.index, s.term), s.image); err != nil {
 			return fmt.Errorf("restore %s: %w", s.name(), err)
 		}
 		s.image = nil
-		q.entries.index, q.entries.term, q.entries.conf = s.index, s.term, confOf(s.voters)
+		q.entries.index, q.entries.term, q.roster = s.index, s.term, s.members
 		q.applied = s.index
+		q.shown, q.shownTerm = s.index, s.term
 		if end < record.Offset(s.index) {
 			// The checkpoint came from the leader, and the stop came before the log began anew behind it.
 			q.log.TruncateFullyAndStartAt(record.Offset(s.index))
@@ -171,10 +175,17 @@ func (q *Quorum) took(p []byte) error {
 		if b.BaseOffset() != l.next {
 			return fmt.Errorf("%w: metadata log goes on with %d behind %d", ErrCorrupt, b.BaseOffset(), l.next)
 		}
-		l.next = b.NextOffset()
+		if e.GetTerm() < l.term || e.GetTerm() > l.state.term { // no checksum covers it
+			return fmt.Errorf("%w: metadata log has an entry of term %d at %d, behind one of term %d; this node knows of term %d", ErrCorrupt,
+				e.GetTerm(), l.next, l.term, l.state.term)
+		}
+		l.next, l.term = b.NextOffset(), e.GetTerm()
 		switch {
 		case e.GetIndex() > q.entries.index:
 			l.read = append(l.read, e)
+		case e.GetTerm() != q.entries.term && l.state.commit > q.entries.index:
+			return fmt.Errorf("%w: metadata log has an entry of term %d at %d, the checkpoint says %d, and the log behind was committed", ErrCorrupt,
+				e.GetTerm(), e.GetIndex(), q.entries.term)
 		case e.GetTerm() != q.entries.term: // a checkpoint from the leader, and the stop came before the log began anew
 			q.log.TruncateFullyAndStartAt(l.next)
 			return q.readLog()
@@ -190,9 +201,11 @@ func (q *Quorum) took(p []byte) error {
 func (q *Quorum) loaded() error {
 	l := q.loading
 	q.loading = nil
+	q.members = q.roster.clone()
+	q.entries.conf = q.roster.conf()
 	q.entries.append(l.read)
 	q.entries.snapshot = q.snapshotNow
-	commit := max(l.state.commit, q.entries.index)
+	commit := max(l.state.commit, q.entries.index, impliedCommit(l.read))
 	last, _ := q.entries.Term(q.entries.last())
 	switch {
 	case commit > q.entries.last():
@@ -201,7 +214,24 @@ func (q *Quorum) loaded() error {
 		return fmt.Errorf("%w: the metadata log has an entry of term %d, but %s says %d", ErrCorrupt, last, stateName, l.state.term)
 	}
 	q.entries.hard = &raftpb.HardState{Term: new(l.state.term), Vote: new(l.state.vote), Commit: new(commit)}
-	q.term = l.state.term
+	q.term, q.known = l.state.term, l.state.term
+	if q.saved.self == 0 || generationOf(q.saved.self) > 0 && q.entries.index == 0 {
+		q.observe() // or it was stopped while it became a member, and has nothing yet to begin behind
+		return nil
+	}
 	q.boot()
 	return nil
+}
+
+// impliedCommit is what the entries tell by themselves to be committed: a leader changes the members only once the last change has
+// been committed, so the last but one was. Who did not know it after a restart would count with members of two changes ago, and two
+// leaders could be elected in one term by majorities that do not meet (M1).
+func impliedCommit(all []*raftpb.Entry) (index uint64) {
+	last := uint64(0)
+	for _, e := range all {
+		if e.GetType() != raftpb.EntryNormal {
+			index, last = last, e.GetIndex()
+		}
+	}
+	return index
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-
 	"lignum/core/commitlog"
 	"lignum/core/env"
 	"lignum/core/quorum"
@@ -25,54 +23,63 @@ type entry struct {
 
 // machine is one node with a quorum, a real log on a simulated disk, and the least of a store around it.
 type machine struct {
-	t       *testing.T
-	id      record.NodeID
-	voters  []record.NodeID
-	options quorum.Options
-	seed    uint64
-	disk    *sim.Disk
-	clock   *sim.ManualClock
+	t        *testing.T
+	id       record.NodeID
+	options  quorum.Options
+	seed     uint64
+	disk     *sim.Disk
+	clock    *sim.ManualClock
+	diskless bool // a broker that is no controller has no metadata log
 
 	// what the store's own files would say of the log
 	recoveryPoint, start record.Offset
 
 	// of one life
-	lives   uint64
-	lanes   *sim.Lanes
-	log     *store
-	q       *quorum.Quorum
-	image   []entry // everything applied, as a snapshot holds it too
-	leading bool
-	failure error
-	outbox  []message
-	died    bool
+	lives    uint64
+	lanes    *sim.Lanes
+	log      *store
+	q        *quorum.Quorum
+	image    []entry // everything applied, as a snapshot holds it too
+	restored int     // times an image was replaced
+	leading  bool
+	failure  error
+	outbox   []quorum.Outgoing
+	died     bool
+	deciding bool // a proposal is under way
 }
 
-type message struct {
-	to record.NodeID
-	m  *raftpb.Message
-}
+func address(id record.NodeID) string { return fmt.Sprintf("controller-%d:9093", id) }
 
 func newMachine(t *testing.T, id record.NodeID, clock *sim.ManualClock, seed uint64, voters ...record.NodeID) *machine {
 	m := &machine{
-		t: t, id: id, voters: voters, seed: seed, clock: clock,
+		t: t, id: id, seed: seed, clock: clock,
 		disk: sim.NewDisk(sim.DiskOptions{Seed: seed, Actor: uint64(id)}),
 		options: quorum.Options{
-			Node: id, Voters: voters, Dir: dir, Lane: 1, ElectionTimeout: time.Second, ElectionBackoff: time.Second,
+			Node: id, Directory: quorum.Directory{byte(id), 1}, ClusterID: "cluster", Address: address(id),
+			Dir: dir, Lane: 1, ElectionTimeout: time.Second, ElectionBackoff: time.Second,
 			FetchTimeout: 2 * time.Second, SnapshotBytes: 1 << 20,
 		},
 	}
+	for _, v := range voters {
+		m.options.Voters = append(m.options.Voters, quorum.Voter{ID: v, Address: address(v)})
+	}
+	m.format()
+	return m
+}
+
+// format makes the metadata log.
+func (m *machine) format() {
+	m.recoveryPoint, m.start = 0, 0
 	m.survive(func() {
-		r, err := commitlog.Create(m.disk, dir, quorum.Partition(), 0, clock.Wall())
+		r, err := commitlog.Create(m.disk, dir, quorum.Partition(), 0, m.clock.Wall())
 		if err != nil {
-			t.Fatal(err)
+			m.t.Fatal(err)
 		}
 		r.Close()
 		if err := m.disk.SyncDir("."); err != nil {
-			t.Fatal(err)
+			m.t.Fatal(err)
 		}
 	})
-	return m
 }
 
 // survive runs what may meet a crash, and notes it.
@@ -85,34 +92,40 @@ func (m *machine) survive(f func()) {
 // boot begins a life.
 func (m *machine) boot() {
 	m.lives++
-	m.died, m.leading, m.failure, m.image, m.outbox = false, false, nil, nil, nil
+	m.died, m.leading, m.deciding, m.failure, m.image, m.outbox = false, false, false, nil, nil, nil
 	m.lanes = sim.NewLanes(m.seed + m.lives)
 	rand := sim.NewRand(m.seed ^ m.lives<<8 ^ uint64(m.id))
-	m.survive(func() {
-		s := commitlog.DefaultSettings()
-		s.SegmentBytes = 2 << 10
-		r, err := commitlog.Open(m.disk, dir, quorum.Partition(), s, m.claims())
-		if err != nil {
-			m.t.Fatalf("seed %d, node %d, life %d: %v", m.seed, m.id, m.lives, err)
+	if !m.diskless {
+		m.survive(func() {
+			s := commitlog.DefaultSettings()
+			s.SegmentBytes = 2 << 10
+			r, err := commitlog.Open(m.disk, dir, quorum.Partition(), s, m.claims())
+			if err != nil {
+				m.t.Fatalf("seed %d, node %d, life %d: %v", m.seed, m.id, m.lives, err)
+			}
+			m.log = &store{Log: commitlog.New(r, s, sim.NewMemory(), rand, m.clock.Now(), m.clock.Wall()), jobs: m.lanes}
+		})
+		if m.died {
+			return
 		}
-		m.log = &store{Log: commitlog.New(r, s, sim.NewMemory(), rand, m.clock.Now(), m.clock.Wall()), jobs: m.lanes}
-	})
-	if m.died {
-		return
 	}
 	m.q = quorum.New(quorum.Ports{Disk: m.disk, Jobs: m.lanes, Clock: m.clock, Rand: rand}, m.options, quorum.Events{
 		Restore: m.restore, Apply: m.apply, Snapshot: m.snapshot,
 		Leading: m.lead,
-		Send:    func(to record.NodeID, msg *raftpb.Message) { m.outbox = append(m.outbox, message{to, msg}) },
+		Send:    func(o quorum.Outgoing) { m.outbox = append(m.outbox, o) },
 		Failed:  func(err error) { m.failure = err },
 	})
-	m.q.Start(m.log)
+	if m.diskless {
+		m.q.Start(nil)
+	} else {
+		m.q.Start(m.log)
+	}
 	m.run()
 }
 
 func (m *machine) lead(leading bool) {
 	m.leading = leading
-	if _, epoch, _ := m.q.Leader(); leading && m.image[len(m.image)-1].at.Epoch != epoch {
+	if _, _, epoch, _ := m.q.Leader(); leading && m.image[len(m.image)-1].at.Epoch != epoch {
 		m.t.Fatalf("node %d leads in epoch %d and has not applied an entry of it (M7)", m.id, epoch)
 	}
 }
@@ -135,7 +148,9 @@ func (m *machine) snapshot() []byte {
 }
 
 func (m *machine) restore(at quorum.Position, p []byte) error {
+	before := len(m.image)
 	m.image = nil
+	m.restored++
 	for len(p) > 0 {
 		epoch, n := binary.Varint(p)
 		size, k := binary.Uvarint(p[n:])
@@ -145,6 +160,8 @@ func (m *machine) restore(at quorum.Position, p []byte) error {
 	}
 	if n := len(m.image); n == 0 || m.image[n-1].at != at {
 		return fmt.Errorf("image of %d entries for %v (M5)", n, at)
+	} else if n <= before {
+		m.t.Fatalf("node %d: image of %d entries restored over one of %d (M6)", m.id, n, before)
 	}
 	return nil
 }
@@ -162,18 +179,27 @@ func (m *machine) step() bool {
 	}
 	more := false
 	m.survive(func() {
-		m.q.EndDrain()
-		m.log.EndDrain()
+		m.drained()
 		more = m.lanes.Step()
-		m.q.EndDrain()
-		m.log.EndDrain()
+		m.drained()
 		m.claim()
 	})
 	return more && !m.died
 }
 
+// drained ends a drain.
+func (m *machine) drained() {
+	m.q.EndDrain()
+	if m.log != nil {
+		m.log.EndDrain()
+	}
+}
+
 // claim writes down how far the log is synced and where it starts, as a store does from time to time.
 func (m *machine) claim() {
+	if m.log == nil {
+		return
+	}
 	mark := m.log.RecoveryMark()
 	m.recoveryPoint, m.start = m.log.RecoveryPoint(), m.log.StartOffset()
 	m.log.Checkpointed(mark)

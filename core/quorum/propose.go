@@ -41,7 +41,7 @@ func (q *Quorum) number(more []*raftpb.Entry) {
 		next++
 	}
 	for _, e := range more {
-		if q.leads && e.GetTerm() == q.ledTerm && len(e.GetData()) > 0 && next < len(q.pending) {
+		if q.leads && e.GetTerm() == q.ledTerm && e.GetType() == raftpb.EntryNormal && len(e.GetData()) > 0 && next < len(q.pending) {
 			q.pending[next].index = e.GetIndex()
 			next++
 		}
@@ -68,4 +68,6 @@ func (q *Quorum) abandon(err error) {
 	for _, p := range pending {
 		p.done(err)
 	}
+	q.changes.abandon(err)
+	q.confirms.abandon(err)
 }

@@ -48,40 +48,38 @@ func (q *Quorum) advance() bool {
 
 // save writes the files that have to be there first, if any, then appends. It reports whether there is more to do at once.
 func (q *Quorum) save() bool {
-	next := q.saved
+	term, vote := q.saved.term, q.saved.vote
 	if hs := q.ready.HardState; !raft.IsEmptyHardState(hs) {
 		if !fits(hs.GetTerm()) {
 			q.fail(fmt.Errorf("term %d is no leader epoch", hs.GetTerm()))
 			return false
 		}
-		next.term, next.vote = hs.GetTerm(), hs.GetVote()
-		q.term = next.term
+		term, vote = hs.GetTerm(), hs.GetVote()
+		q.term = term
 	}
 	var received *checkpoint
 	if s := q.ready.Snapshot; !raft.IsEmptySnap(s) {
-		m := s.GetMetadata()
-		received = &checkpoint{index: m.GetIndex(), term: m.GetTerm(), voters: m.GetConfState().GetVoters(), image: s.GetData()}
+		received = q.puller.offered
+		if received == nil || received.index != s.GetMetadata().GetIndex() {
+			invariant.Violated("raft restores a snapshot at %d, which it was not given (M5)", s.GetMetadata().GetIndex())
+		}
 	}
-	if next.term == q.saved.term && next.vote == q.saved.vote && received == nil {
+	if term == q.saved.term && vote == q.saved.vote && received == nil {
 		return q.append()
 	}
-	next.commit = q.applied // what is applied is durable here, what is only known to be committed need not be
 	q.phase = saving
 	disk, dir := q.Disk, q.Dir
-	content := next.encode()
-	q.continueAfter(func() error {
-		if received != nil {
-			if err := writeCheckpoint(disk, dir, received); err != nil {
-				return err
-			}
-		}
-		return replaceFile(disk, dir, stateName, content)
+	q.writeState(func(s *savedState) {
+		s.term, s.vote = term, vote
+		s.commit = q.applied // what is applied is durable here, what is only known to be committed need not be
 	}, func() error {
-		q.saved = next
+		if received == nil {
+			return nil
+		}
+		return writeCheckpoint(disk, dir, received)
+	}, func() error {
 		if received != nil {
-			if err := q.install(received); err != nil {
-				return err
-			}
+			q.install(received)
 		}
 		if q.append() {
 			q.pump()
@@ -89,6 +87,23 @@ func (q *Quorum) save() bool {
 		return nil
 	})
 	return false
+}
+
+// writeState changes the state file. Writes happen one behind the other, each on top of those before; before is done first.
+func (q *Quorum) writeState(change func(*savedState), before func() error, then func() error) {
+	change(&q.wanted)
+	next := q.wanted
+	content := next.encode()
+	disk, dir := q.Disk, q.Dir
+	q.continueAfter(func() error {
+		if err := before(); err != nil {
+			return err
+		}
+		return replaceFile(disk, dir, stateName, content)
+	}, func() error {
+		q.saved = next
+		return then()
+	})
 }
 
 // append puts the entries into the log and waits until they are durable. It reports whether there is more to do at once.
@@ -136,7 +151,7 @@ func (q *Quorum) finish() {
 	q.follow(q.ready.SoftState)
 	q.number(q.ready.Entries)
 	for _, m := range q.ready.Messages {
-		q.events.Send(nodeID(m.GetTo()), m)
+		q.post(m)
 		if m.GetType() == raftpb.MsgSnap {
 			q.node.ReportSnapshot(m.GetTo(), raft.SnapshotFinish) // if it is lost the follower will be found wanting again
 		}
@@ -146,28 +161,52 @@ func (q *Quorum) finish() {
 			return
 		}
 	}
+	q.confirmed(q.ready.ReadStates)
 	q.node.Advance(q.ready)
 	q.ready = raft.Ready{}
 	q.phase = idle
 	q.considerSnapshot()
 }
 
-// apply takes one committed entry.
+// apply takes one committed entry from raft.
 func (q *Quorum) apply(e *raftpb.Entry) {
 	if e.GetIndex() != q.applied+1 {
 		invariant.Violated("metadata entry %d applied after %d (M4)", e.GetIndex(), q.applied)
 	}
-	if e.GetType() != raftpb.EntryNormal {
-		q.fail(fmt.Errorf("entry %d changes the quorum's members, which this release does not know", e.GetIndex()))
+	change, ok, err := changeIn(e)
+	if err != nil {
+		q.fail(fmt.Errorf("entry %d: %w", e.GetIndex(), err))
 		return
 	}
 	q.applied = e.GetIndex()
 	q.snap.bytes += entryBytes(e)
-	q.events.Apply(positionOf(e.GetIndex(), e.GetTerm()), e.GetData())
+	if ok && q.roster.apply(change) {
+		q.node.ApplyConfChange(change.raft())
+		q.timers.role(q)
+	}
+	q.show(e)
 	q.committed(e)
+	q.changed(e, change, ok)
 	if q.leads && e.GetTerm() == q.ledTerm {
 		q.lead(true)
 	}
+}
+
+// show gives the owner a committed entry, unless it has been pulled already (M6).
+func (q *Quorum) show(e *raftpb.Entry) {
+	if e.GetIndex() <= q.shown {
+		return
+	}
+	if e.GetIndex() != q.shown+1 || e.GetTerm() < q.shownTerm {
+		invariant.Violated("metadata entry %d of term %d shown behind %d of term %d (M6)", e.GetIndex(), e.GetTerm(), q.shown, q.shownTerm)
+	}
+	data := e.GetData()
+	if change, ok, err := changeIn(e); ok && err == nil {
+		q.members.apply(change)
+		data = nil
+	}
+	q.shown, q.shownTerm = e.GetIndex(), e.GetTerm()
+	q.events.Apply(positionOf(q.shown, q.shownTerm), data)
 }
 
 // follow takes note of who leads.
@@ -175,12 +214,14 @@ func (q *Quorum) follow(soft *raft.SoftState) {
 	if soft != nil {
 		q.leader = soft.Lead
 	}
+	q.known = q.term
 	status := q.node.BasicStatus()
 	leads := status.RaftState == raft.StateLeader
 	term := status.HardState.GetTerm()
 	if q.leads && (!leads || term != q.ledTerm) {
 		q.lead(false)
 		q.abandon(ErrLost)
+		q.handed()
 	}
 	if leads != q.leads || term != q.ledTerm {
 		q.leads, q.ledTerm = leads, term
@@ -192,6 +233,9 @@ func (q *Quorum) follow(soft *raft.SoftState) {
 func (q *Quorum) lead(leading bool) {
 	if q.leading != leading {
 		q.leading = leading
+		if leading {
+			q.changes = changes{due: true, since: q.Clock.Now()}
+		}
 		q.events.Leading(leading)
 	}
 }

@@ -1,10 +1,10 @@
 package quorum
 
 import (
-	"fmt"
-
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"lignum/core/invariant"
 	"lignum/core/record"
 )
 
@@ -18,7 +18,7 @@ type snapshots struct {
 // considerSnapshot begins a checkpoint if it is time for one. The image is encoded at once, on the loop, between two entries (M4).
 func (q *Quorum) considerSnapshot() {
 	s := &q.snap
-	if s.writing || q.applied == q.entries.index || s.bytes == 0 || !s.due && s.bytes < q.SnapshotBytes {
+	if s.writing || q.applied != q.shown || q.applied == q.entries.index || s.bytes == 0 || !s.due && s.bytes < q.SnapshotBytes {
 		return
 	}
 	c, err := q.checkpointNow()
@@ -32,6 +32,7 @@ func (q *Quorum) considerSnapshot() {
 		s.writing = false
 		if c.index > q.entries.index { // none from the leader has overtaken it
 			q.entries.compact(c.index, c.term)
+			q.entries.conf = c.members.conf()
 			q.log.AdvanceStart(record.Offset(c.index)) // M5: the checkpoint is durable
 		}
 		return nil
@@ -40,32 +41,30 @@ func (q *Quorum) considerSnapshot() {
 
 // checkpointNow is the image as of the last entry applied.
 func (q *Quorum) checkpointNow() (*checkpoint, error) {
-	term, err := q.entries.Term(q.applied)
-	if err != nil {
-		return nil, fmt.Errorf("term of entry %d: %w", q.applied, err)
+	if q.applied != q.shown {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	return &checkpoint{index: q.applied, term: term, voters: q.entries.conf.GetVoters(), image: q.events.Snapshot()}, nil
+	return &checkpoint{index: q.shown, term: q.shownTerm, members: q.members.clone(), image: q.events.Snapshot()}, nil
 }
 
-// snapshotNow makes raft a snapshot for a voter that is far behind.
+// snapshotNow tells raft what a voter that is far behind needs. The voter pulls it.
 func (q *Quorum) snapshotNow() (*raftpb.Snapshot, error) {
-	c, err := q.checkpointNow()
-	if err != nil {
-		return nil, err
+	if q.applied != q.shown {
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	return &raftpb.Snapshot{Data: c.image, Metadata: &raftpb.SnapshotMetadata{
-		Index: new(c.index), Term: new(c.term), ConfState: confOf(c.voters),
+	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
+		Index: new(q.shown), Term: new(q.shownTerm), ConfState: q.roster.conf(),
 	}}, nil
 }
 
-// install begins the log anew behind a checkpoint that came from the leader and is durable.
-func (q *Quorum) install(c *checkpoint) error {
-	if err := q.events.Restore(positionOf(c.index, c.term), c.image); err != nil {
-		return fmt.Errorf("restore %s: %w", c.name(), err)
+// install begins the log anew behind a checkpoint that is durable. What it holds was pulled, and shown to the owner.
+func (q *Quorum) install(c *checkpoint) {
+	if c.index > q.shown || c.index < q.applied {
+		invariant.Violated("snapshot at %d installed between %d applied and %d shown (M5)", c.index, q.applied, q.shown)
 	}
 	q.log.TruncateFullyAndStartAt(record.Offset(c.index))
-	q.entries.restart(c.index, c.term, confOf(c.voters))
-	q.applied = c.index
+	q.entries.restart(c.index, c.term, c.members.conf())
+	q.applied, q.roster = c.index, c.members.clone()
 	q.snap.bytes = 0
-	return nil
+	q.puller.offered = nil
 }

@@ -1,70 +1,156 @@
 package quorum
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"lignum/core/env"
+	"lignum/core/record"
 )
 
 // The state file is text:
 //
-//	version=0
+//	version=1
+//	member=2      this node's id in raft, 0 if it is no member of the quorum
 //	term=7
-//	vote=2        node that got the vote of this term, -1 if none
+//	vote=3        member that got the vote of this term, 0 if none
 //	commit=41     index that was known to be committed; more may be
-//	voters=1,2,3  members of the quorum when it began
+//	voters=2,3,4  members when the quorum began, - if that is not known here
+//	noted=2:00112233445566778899aabbccddeeff,...  directories that nodes were first heard of with, by node id; - if none
 //	crc=0123abcd  CRC-32C of everything before
+//
+// Version 0 was written by a single broker. It has no member, which is the only voter, and no noted; vote and voters are node ids.
 const (
 	stateName    = "quorum-state"
-	stateVersion = 0
+	stateVersion = 1
 )
 
 // savedState is what the state file says. Its zero value is that there is none.
 type savedState struct {
+	self               uint64 // this node as raft has it, 0 for no member
 	term, vote, commit uint64 // vote is raft's id, 0 for none
 	voters             []uint64
+	noted              []note // by node id, one for each
+}
+
+// note is with which directory a node was first heard of.
+type note struct {
+	node      record.NodeID
+	directory Directory
+}
+
+// known returns the directory that is known for a node.
+func (s *savedState) known(node record.NodeID) (Directory, bool) {
+	for _, n := range s.noted {
+		if n.node == node {
+			return n.directory, true
+		}
+	}
+	return Directory{}, false
+}
+
+// note takes a directory down.
+func (s *savedState) note(node record.NodeID, directory Directory) {
+	s.noted = append(slices.Clone(s.noted), note{node, directory})
+	slices.SortFunc(s.noted, func(a, b note) int { return int(a.node) - int(b.node) })
 }
 
 // castagnoli is the table of CRC-32C.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (s savedState) encode() []byte {
-	voters := make([]string, len(s.voters))
+func (s *savedState) encode() []byte {
+	voters, noted := make([]string, len(s.voters)), make([]string, len(s.noted))
 	for i, id := range s.voters {
-		voters[i] = strconv.FormatInt(int64(id)-1, 10)
+		voters[i] = strconv.FormatUint(id, 10)
 	}
-	text := fmt.Sprintf("version=%d\nterm=%d\nvote=%d\ncommit=%d\nvoters=%s\n",
-		stateVersion, s.term, int64(s.vote)-1, s.commit, strings.Join(voters, ","))
+	for i, n := range s.noted {
+		noted[i] = fmt.Sprintf("%d:%x", n.node, n.directory[:])
+	}
+	return sealed(fmt.Sprintf("version=%d\nmember=%d\nterm=%d\nvote=%d\ncommit=%d\nvoters=%s\nnoted=%s\n",
+		stateVersion, s.self, s.term, s.vote, s.commit, listed(voters), listed(noted)))
+}
+
+// encodeFirst encodes version 0.
+func (s *savedState) encodeFirst() []byte {
+	return sealed(fmt.Sprintf("version=0\nterm=%d\nvote=%d\ncommit=%d\nvoters=%d\n",
+		s.term, int64(s.vote)-1, s.commit, int64(s.self)-1))
+}
+
+func sealed(text string) []byte {
 	return fmt.Appendf([]byte(text), "crc=%08x\n", crc32.Checksum([]byte(text), castagnoli))
 }
 
-// decodeState reads what encode has written, and nothing else.
+func listed(items []string) string {
+	if len(items) == 0 {
+		return "-"
+	}
+	return strings.Join(items, ",")
+}
+
+// decodeState reads what encode has written, in both versions, and nothing else.
 func decodeState(p []byte) (savedState, error) {
 	var s savedState
-	var version, vote int64
-	var voters string
-	_, err := fmt.Sscanf(string(p), "version=%d\nterm=%d\nvote=%d\ncommit=%d\nvoters=%s\n", &version, &s.term, &vote, &s.commit, &voters)
-	if err != nil {
-		return savedState{}, fmt.Errorf("%w: %s: %v", ErrCorrupt, stateName, err)
-	}
-	s.vote = uint64(vote + 1)
-	for id := range strings.SplitSeq(voters, ",") {
-		n, err := strconv.ParseInt(id, 10, 32)
-		if err != nil || n < 0 {
-			return savedState{}, fmt.Errorf("%w: %s: voters=%s", ErrCorrupt, stateName, voters)
+	var again []byte
+	if strings.HasPrefix(string(p), "version=0\n") {
+		var vote, voter int64
+		if _, err := fmt.Sscanf(string(p), "version=0\nterm=%d\nvote=%d\ncommit=%d\nvoters=%d\n", &s.term, &vote, &s.commit, &voter); err != nil {
+			return savedState{}, fmt.Errorf("%w: %s: %v", ErrCorrupt, stateName, err)
 		}
-		s.voters = append(s.voters, uint64(n)+1)
+		if vote < -1 || vote > math.MaxInt32 || voter < 0 || voter > math.MaxInt32 {
+			return savedState{}, fmt.Errorf("%w: %s: vote=%d, voters=%d", ErrCorrupt, stateName, vote, voter)
+		}
+		s.self, s.vote = uint64(voter+1), uint64(vote+1)
+		s.voters = []uint64{s.self}
+		again = s.encodeFirst()
+	} else {
+		var version int64
+		var voters, noted string
+		_, err := fmt.Sscanf(string(p), "version=%d\nmember=%d\nterm=%d\nvote=%d\ncommit=%d\nvoters=%s\nnoted=%s\n",
+			&version, &s.self, &s.term, &s.vote, &s.commit, &voters, &noted)
+		if err == nil {
+			err = s.readLists(voters, noted)
+		}
+		if err != nil {
+			return savedState{}, fmt.Errorf("%w: %s: %v", ErrCorrupt, stateName, err)
+		}
+		again = s.encode()
 	}
-	if version != stateVersion || string(s.encode()) != string(p) {
-		return savedState{}, fmt.Errorf("%w: %s has version %d, or was changed", ErrCorrupt, stateName, version)
+	if string(again) != string(p) {
+		return savedState{}, fmt.Errorf("%w: %s has another version, or was changed", ErrCorrupt, stateName)
 	}
 	return s, nil
+}
+
+func (s *savedState) readLists(voters, noted string) error {
+	if voters != "-" {
+		for id := range strings.SplitSeq(voters, ",") {
+			n, err := strconv.ParseUint(id, 10, 64)
+			if err != nil || uint32(n) == 0 {
+				return fmt.Errorf("voters=%s", voters)
+			}
+			s.voters = append(s.voters, n)
+		}
+	}
+	if noted == "-" {
+		return nil
+	}
+	for item := range strings.SplitSeq(noted, ",") {
+		node, directory, _ := strings.Cut(item, ":")
+		id, err := strconv.ParseInt(node, 10, 32)
+		raw, hexErr := hex.DecodeString(directory)
+		if err != nil || hexErr != nil || id < 0 || len(raw) != len(Directory{}) {
+			return fmt.Errorf("noted=%s", noted)
+		}
+		s.noted = append(s.noted, note{record.NodeID(id), Directory(raw)})
+	}
+	return nil
 }
 
 // replaceFile makes content what the file holds, durably: old or new after a crash, never a mixture. Jobs only.

@@ -7,8 +7,14 @@ import (
 )
 
 // Recompress returns the batch with its records under another codec, and everything else as it was. The batch must have passed
-// Validate; the result is new memory.
+// Validate; the result is new memory. Whoever does it often uses a Compressor.
 func Recompress(b Batch, c Codec, l Limits) (Batch, error) {
+	var own Compressor
+	return own.Recompress(b, c, l)
+}
+
+// Recompress is the function of that name, with the contexts that are kept.
+func (x *Compressor) Recompress(b Batch, c Codec, l Limits) (Batch, error) {
 	records := b.Records()
 	if from := b.Codec(); from != None {
 		var err error
@@ -20,7 +26,7 @@ func Recompress(b Batch, c Codec, l Limits) (Batch, error) {
 	if c == None {
 		out = append(out, records...)
 	} else {
-		out = Compress(c, out, records)
+		out = x.Compress(c, out, records)
 	}
 	out[attributesLowByte] = out[attributesLowByte]&^codecMask | byte(c)
 	binary.BigEndian.PutUint32(out[atLength:], uint32(len(out)-LogOverhead))

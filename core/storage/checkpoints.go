@@ -78,7 +78,7 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 		claims = append(claims, claim{l, m, s.safeSeq(l)})
 		lines.recovery = append(lines.recovery, l.line(m.End))
 		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
-		if start := min(l.StartOffset(), l.WrittenEnd()); start > 0 {
+		if start := l.DurableStart(); start > 0 {
 			lines.start = append(lines.start, l.line(start))
 		}
 	}

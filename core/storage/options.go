@@ -42,7 +42,7 @@ func OptionsOf(b *config.Broker, topics config.Topic) Options {
 		return time.Duration(min(n, int64(longest/time.Millisecond))) * time.Millisecond
 	}
 	return Options{
-		Meta:               checkpoint.Meta{NodeID: record.NodeID(b.NodeID)},
+		Meta:               checkpoint.Meta{NodeID: record.NodeID(b.NodeID), ClusterID: b.ClusterID},
 		Journal:            journal.Options{FileBytes: b.JournalFileBytes, Files: int(b.JournalFiles)},
 		ChunkBytes:         b.ChunkCacheBytes,
 		Lanes:              int(b.IOLanes),

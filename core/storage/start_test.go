@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lignum/core/commitlog"
 	"lignum/core/config"
 	"lignum/core/record"
 	"lignum/sim"
@@ -96,5 +97,41 @@ func TestWhenDurable(t *testing.T) {
 	w.settle()
 	if !called || l.DurableEnd() < end || l.EndOffset() != end {
 		t.Errorf("called %v, durable up to %d of [.., %d), want %d", called, l.DurableEnd(), l.EndOffset(), end)
+	}
+}
+
+// TestStartDoesNotOutrunTheFlush: a log start that retention has moved over records which only the journal holds is not written down before the log's
+// own files have them. Else a loss of power would leave an empty log, and with the records everything that was known of their producers (P1).
+func TestStartDoesNotOutrunTheFlush(t *testing.T) {
+	w := settledWorld(t, config.Sync)
+	m := w.models[0]
+	var last record.Batch
+	for m.log.Segments() < 2 {
+		last = batchOf(1, 1, 1500, m.log.EndOffset(), m)
+		if err := m.log.AppendAt(last, commitlog.AppendInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		m.values = append(m.values, valuesOf(last)...)
+		w.settle()
+	}
+	end := m.log.EndOffset()
+	if m.log.DurableEnd() != end || m.log.RecoveryPoint() != 0 {
+		t.Fatalf("durable up to %d of %d, flushed up to %d: nothing can be shown", m.log.DurableEnd(), end, m.log.RecoveryPoint())
+	}
+	m.log.Log.AdvanceStart(end) // as retention does: nobody waits for a sync
+	w.store.checkpoint(func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	w.settle()
+	w.disk.PowerBy(sim.LoseAll())
+	w.boot()
+	l := w.store.Log(m.id)
+	if l == nil || l.EndOffset() != end {
+		t.Fatalf("log %v, want one that ends at %d", l, end)
+	}
+	if v, err := l.Producers().Check(last); err != nil || !v.Duplicate {
+		t.Errorf("a retry of the last batch: %+v, %v; want a duplicate", v, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // S1 to S6 under random work, kills and power cuts at any call, also in the middle of a start or a stop.
 func TestPromisesSurviveRandomCrashes(t *testing.T) {
-	seeds := uint64(80)
+	seeds := uint64(100)
 	if testing.Short() {
 		seeds = 10
 	}

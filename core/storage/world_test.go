@@ -31,6 +31,7 @@ type model struct {
 	values   []uint64      // by offset
 	restart  record.Offset // where the log was last emptied
 	restarts int
+	emptied  record.Offset // the greatest offset at which that ever happened: what is known of producers from before is gone
 	asked    record.Offset // where the log was asked to start
 	older    [][]uint64    // histories that truncations have ended since the last crash
 	start    record.Offset
@@ -214,6 +215,7 @@ func (w *world) truncate(m *model) {
 	if restart {
 		w.logf("restart %s at %d", m.topic, o)
 		m.restarts++
+		m.emptied = max(m.emptied, o)
 		m.asked = 0
 		m.log.TruncateFullyAndStartAt(o)
 		m.start, m.restart, m.durable, m.written = 0, o, 0, 0
@@ -265,9 +267,15 @@ func (w *world) step() {
 func (w *world) deleteRecords(m *model) {
 	start := m.log.StartOffset()
 	o := start + record.Offset(w.rand.Below(int64(m.log.WrittenEnd()-start))) + 1
-	w.logf("delete records of %s below %d", m.topic, o)
 	restarts := m.restarts
 	m.asked = max(m.asked, o)
+	if w.rand.Below(2) == 0 { // as retention does it: nobody waits
+		w.logf("expire %s below %d", m.topic, o)
+		m.log.Log.AdvanceStart(o)
+		w.store.want(m.log)
+		return
+	}
+	w.logf("delete records of %s below %d", m.topic, o)
 	m.log.AdvanceStart(o, func(err error) {
 		if err != nil {
 			w.fatalf("delete records: %v", err)
@@ -357,6 +365,7 @@ func (w *world) verify(killed bool) {
 			w.fatalf("%s holds [%d, %d), promised [%d, %d)", m.topic, start, end, m.start, promised)
 		}
 		w.compare(m, w.readLog(l), promised)
+		w.checkProducer(m)
 		m.restart = 0
 		m.durable, m.written = min(m.durable, end), min(m.written, end)
 		m.epoch += 2
@@ -367,6 +376,22 @@ func (w *world) verify(killed bool) {
 		if !slices.ContainsFunc(kept, func(m *model) bool { return m.id == l.id }) {
 			w.fatalf("%s is back", l.dir)
 		}
+	}
+}
+
+// checkProducer checks that a retry of the last batch below the log end would be found out, be it deleted or not (P1).
+func (w *world) checkProducer(m *model) {
+	last := len(m.values)
+	base := last - 1
+	for base > 0 && m.values[base-1]%2 == 0 {
+		base--
+	}
+	if last == 0 || record.Offset(base) < m.emptied {
+		return
+	}
+	v, err := m.log.Producers().Check(batchOf(0, last-base, 0, record.Offset(base), m))
+	if err != nil || !v.Duplicate || v.FirstOffset != record.Offset(base) {
+		w.fatalf("%s: a retry of the last batch [%d, %d) of [%d, %d): %+v, %v", m.topic, base, last, m.log.StartOffset(), m.log.EndOffset(), v, err)
 	}
 }
 

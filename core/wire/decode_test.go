@@ -99,11 +99,38 @@ func TestVersions(t *testing.T) {
 		t.Error("LeaderAndIsr is served")
 	}
 	table := Table()
-	if len(table) != len(served) || table[0] != (VersionRange{Produce, 3, 12, 0}) {
+	if len(table) == 0 || table[0] != (VersionRange{Produce, 3, 12, 0}) {
 		t.Error(table)
+	}
+	for i, r := range table {
+		if lo, hi, ok := Range(r.Key); lo != r.Min || hi != r.Max || !ok || i > 0 && table[i-1].Key >= r.Key {
+			t.Error(r, lo, hi, ok)
+		}
 	}
 	if s := Key(4711).String(); s != "Key(4711)" {
 		t.Error(s)
+	}
+}
+
+// TestAccepts: clients get what is announced, nodes of the cluster also what is theirs, and nobody what nothing answers.
+func TestAccepts(t *testing.T) {
+	for _, c := range []struct {
+		key         Key
+		version     int16
+		client, own bool
+	}{
+		{Produce, 3, true, true}, {Produce, 2, false, false}, {Produce, 13, false, false}, {Fetch, 17, true, true},
+		{AlterPartition, 3, false, true}, {AlterPartition, 1, false, false}, {Envelope, 0, false, true}, {QuorumMessage, 0, false, true},
+		{QuorumMessage, 1, false, false}, {BrokerHeartbeat, 1, false, true}, {4, 0, false, false}, {-1, 0, false, false},
+	} {
+		if client, own := Accepts(c.key, c.version, false), Accepts(c.key, c.version, true); client != c.client || own != c.own {
+			t.Errorf("%v v%d: clients %v, nodes %v", c.key, c.version, client, own)
+		}
+	}
+	for _, e := range known {
+		if _, _, ok := Range(e.Key); ok != (e.use == announced) || e.use == unserved && Accepts(e.Key, e.Max, true) {
+			t.Errorf("%v is announced %v", e.Key, ok)
+		}
 	}
 }
 
@@ -205,7 +232,7 @@ func TestOneAllocation(t *testing.T) {
 			continue
 		}
 		key := Key(h.theirs().(kmsg.Request).Key())
-		for _, version := range []int16{h.from, min(h.to, served[key].Max)} {
+		for _, version := range []int16{h.from, min(h.to, known[key].Max)} {
 			body := usual(key, version)
 			if n := testing.AllocsPerRun(100, func() {
 				if _, err := DecodeBody(Header{Key: key, Version: version}, body); err != nil {
@@ -238,7 +265,7 @@ func usual(k Key, version int16) []byte {
 
 func BenchmarkDecode(b *testing.B) {
 	for _, k := range []Key{Produce, Fetch, ListOffsets, Metadata} {
-		h := Header{Key: k, Version: served[k].Max}
+		h := Header{Key: k, Version: known[k].Max}
 		frame := append(AppendRequestHeader(nil, h), usual(k, h.Version)...)
 		b.Run(k.String(), func(b *testing.B) {
 			b.ReportAllocs()
@@ -269,16 +296,18 @@ func FuzzDecodeHeader(f *testing.F) {
 }
 
 func FuzzDecodeBody(f *testing.F) {
+	f.Add(int16(QuorumMessage), int16(0), (&QuorumMessageRequest{ClusterID: []byte("id"), Payload: []byte("payload")}).AppendTo(nil, 0))
 	for _, k := range []Key{Produce, Fetch, ListOffsets, Metadata} {
-		for version := served[k].Min; version <= served[k].Max; version++ {
+		for version := known[k].Min; version <= known[k].Max; version++ {
 			f.Add(int16(k), version, usual(k, version))
 		}
 	}
-	for _, e := range served {
+	for _, e := range known {
 		for version := e.Min; version <= e.Max; version++ {
-			r := kmsg.RequestForKey(int16(e.Key))
-			r.SetVersion(version)
-			f.Add(int16(e.Key), version, r.AppendTo(nil))
+			if r := kmsg.RequestForKey(int16(e.Key)); r != nil {
+				r.SetVersion(version)
+				f.Add(int16(e.Key), version, r.AppendTo(nil))
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, key, version int16, body []byte) {
@@ -290,10 +319,11 @@ func FuzzDecodeBody(f *testing.F) {
 		if err != nil {
 			return
 		}
-		theirs := kmsg.RequestForKey(key)
-		theirs.SetVersion(version)
-		if err := theirs.ReadFrom(body); err != nil {
-			t.Fatalf("accepted, and kmsg says %v", err)
+		if theirs := kmsg.RequestForKey(key); theirs != nil {
+			theirs.SetVersion(version)
+			if err := theirs.ReadFrom(body); err != nil {
+				t.Fatalf("accepted, and kmsg says %v", err)
+			}
 		}
 		ours, ok := got.(message)
 		if !ok {

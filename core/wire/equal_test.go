@@ -98,8 +98,8 @@ func TestUnknownTagsAreIgnored(t *testing.T) {
 // TestSchemasFitKmsg: the walk that guards kmsg's readers accepts what kmsg writes, to the last byte, and nothing that
 // is cut short.
 func TestSchemasFitKmsg(t *testing.T) {
-	for i := range served {
-		e := served[i]
+	for i := range known {
+		e := known[i]
 		if e.flatDecoding {
 			continue
 		}
@@ -135,16 +135,61 @@ func TestSchemasFitKmsg(t *testing.T) {
 	}
 }
 
+// kafkaNames are Kafka's names where kmsg has others.
+var kafkaNames = map[string]string{
+	"InitProducerID": "InitProducerId", "AllocateProducerIDs": "AllocateProducerIds", "AlterPartitionAssignments": "AlterPartitionReassignments",
+}
+
+// TestResponseSchemasFitKmsg is TestSchemasFitKmsg for what other nodes answer.
+func TestResponseSchemasFitKmsg(t *testing.T) {
+	for i := range known {
+		e := known[i]
+		if responseSchema(e.Key) == nil {
+			continue
+		}
+		for version := e.Min; version <= e.Max; version++ {
+			t.Run(fmt.Sprintf("%s/v%d", e.name, version), rapid.MakeCheck(func(t *rapid.T) {
+				r := kmsg.ResponseForKey(int16(e.Key))
+				fill(t, reflect.ValueOf(r).Elem(), version)
+				r.SetVersion(version)
+				if rapid.Bool().Draw(t, "tags") && version >= e.flexible {
+					addTags(reflect.ValueOf(r).Elem())
+				}
+				body := r.AppendTo(nil)
+				got, err := DecodeResponse(e.Key, version, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again := got.AppendTo(nil); !bytes.Equal(again, body) {
+					t.Fatalf("got  %x\nwant %x", again, body)
+				}
+				for cut := range body {
+					if _, err := DecodeResponse(e.Key, version, body[:cut]); err != ErrMalformed {
+						t.Fatalf("the first %d bytes of %x: %v", cut, body, err)
+					}
+				}
+			}))
+		}
+	}
+}
+
 // TestTableAgainstKmsg holds names, flexible versions and ranges against kmsg.
 func TestTableAgainstKmsg(t *testing.T) {
-	for i := range served {
-		e := served[i]
-		r := kmsg.RequestForKey(int16(e.Key))
-		if name := kmsg.NameForKey(int16(e.Key)); r == nil || name != e.name && name != "InitProducerID" {
-			t.Errorf("key %d is %q", e.Key, name)
-		}
-		if i > 0 && served[i-1].Key >= e.Key {
+	for i := range known {
+		e := known[i]
+		if i > 0 && known[i-1].Key >= e.Key {
 			t.Errorf("%s is out of order", e.name)
+		}
+		if e.Key == QuorumMessage {
+			continue // Lignum's own
+		}
+		r := kmsg.RequestForKey(int16(e.Key))
+		name := kmsg.NameForKey(int16(e.Key))
+		if n := kafkaNames[name]; n != "" {
+			name = n
+		}
+		if r == nil || name != e.name {
+			t.Errorf("key %d is %q", e.Key, name)
 		}
 		if e.Max > r.MaxVersion() || e.Announced > e.Min {
 			t.Errorf("%s: versions %d (%d) to %d of %d", e.name, e.Min, e.Announced, e.Max, r.MaxVersion())
@@ -195,6 +240,8 @@ func fill(t *rapid.T, v reflect.Value, version int16) {
 		v.SetBool(rapid.Bool().Draw(t, "bool"))
 	case reflect.Uint8:
 		v.SetUint(uint64(rapid.Byte().Draw(t, "byte")))
+	case reflect.Uint16:
+		v.SetUint(uint64(rapid.Uint16().Draw(t, "uint16")))
 	case reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		v.SetInt(rapid.Int64().Draw(t, "int") >> (64 - v.Type().Bits()))
 	default:

@@ -45,7 +45,7 @@ func DecodeHeader(frame []byte) (h Header, body []byte, err error) {
 	h.Version = int16(binary.BigEndian.Uint16(frame[2:]))
 	h.CorrelationID = int32(binary.BigEndian.Uint32(frame[4:]))
 	e, ok := lookup(h.Key)
-	if !ok || !e.serves(h.Version) {
+	if !ok || !e.reads(h.Version) {
 		return h, nil, &UnsupportedError{Header: h}
 	}
 	// The client id keeps its old length in flexible versions too.
@@ -76,6 +76,20 @@ func AppendResponseHeader(dst []byte, k Key, version int16, correlationID int32)
 		dst = append(dst, 0)
 	}
 	return dst
+}
+
+// DecodeResponseHeader reads the header of the response to a request; frame begins behind the frame's length, body behind
+// the header.
+func DecodeResponseHeader(frame []byte, k Key, version int16) (correlationID int32, body []byte, err error) {
+	d := reader{src: frame, flexible: k != ApiVersions && Flexible(k, version)}
+	correlationID = d.int32()
+	d.skipTags()
+	return correlationID, d.src, d.err()
+}
+
+// BeginRequest appends room for a frame's length and the header of a request. EndFrame fills in the length.
+func BeginRequest(dst []byte, h Header) []byte {
+	return AppendRequestHeader(append(dst, 0, 0, 0, 0), h)
 }
 
 // BeginResponse appends room for a frame's length and the header of a response. EndFrame fills in the length.

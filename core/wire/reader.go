@@ -153,6 +153,15 @@ func (r *reader) nullableBytes() []byte {
 	return r.span(n)
 }
 
+// bytes is nullableBytes where null is a fault.
+func (r *reader) bytes() []byte {
+	p := r.nullableBytes()
+	if p == nil {
+		r.fail()
+	}
+	return p
+}
+
 // nullableString reads a string's bytes; null is nil, and empty is not.
 func (r *reader) nullableString() []byte {
 	n := 0

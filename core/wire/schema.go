@@ -1,24 +1,28 @@
 package wire
 
-// A schema describes the layout of a request body well enough to walk over it. It knows lengths, not meanings.
+// A schema describes the layout of a body well enough to walk over it. It knows lengths, not meanings.
 type schema []field
 
 type shape uint8
 
 const (
-	one         shape = 1  // bool, int8
-	two         shape = 2  // int16
-	four        shape = 4  // int32
-	eight       shape = 8  // int64
-	sixteen     shape = 16 // uuid
-	text        shape = 32 + iota
-	maybeText         // nullable
-	list              // array of structures
-	maybeList         // nullable
-	texts             // array of strings
-	maybeTexts        // nullable
-	numbers           // array of int32
-	maybeStruct       // a byte, below zero for null, then a structure
+	one          shape = 1  // bool, int8
+	two          shape = 2  // int16
+	four         shape = 4  // int32
+	eight        shape = 8  // int64
+	sixteen      shape = 16 // uuid
+	text         shape = 32 + iota
+	maybeText          // nullable
+	list               // array of structures
+	maybeList          // nullable
+	texts              // array of strings
+	maybeTexts         // nullable
+	numbers            // array of int32
+	maybeNumbers       // nullable
+	uuids              // array of uuid
+	blob               // bytes
+	maybeBlob          // nullable
+	maybeStruct        // a byte, below zero for null, then a structure
 )
 
 // field is one field, present in versions [from, until]; until 0 is without end.
@@ -63,6 +67,14 @@ func (f *field) walk(d *reader, version int16) {
 		f.walkTexts(d, d.nullableArray(1))
 	case numbers:
 		d.span(4 * d.array(4))
+	case maybeNumbers:
+		d.span(4 * max(d.nullableArray(4), 0))
+	case uuids:
+		d.span(16 * d.array(16))
+	case blob:
+		d.bytes()
+	case maybeBlob:
+		d.nullableBytes()
 	case maybeStruct:
 		if d.int8() >= 0 {
 			f.inner.walk(d, version)

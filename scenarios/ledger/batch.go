@@ -22,8 +22,11 @@ type Batch struct {
 	body      uint64
 	firstSent int64 // when the first try left; forever before
 	firm      bool  // was sent for the first time while the policy was sync for sure
+	firstTime int64 // timestamp of the first record
 	tries     int
-	refused   int // of the tries
+	answers   int  // to the tries
+	late      bool // a try was on its way when the partition was deleted, or left later
+	refused   int  // of the tries
 	acked     bool
 	places    int // where it lies now, as far as is known
 }
@@ -32,7 +35,11 @@ type Batch struct {
 func BodyOf(b record.Batch) uint64 {
 	const attributes = 21
 	p := []byte(b[attributes:])
-	chain := uint64(len(p))
+	return chainOf(uint64(len(p)), p)
+}
+
+// chainOf hashes bytes into a chain.
+func chainOf(chain uint64, p []byte) uint64 {
 	for ; len(p) >= 8; p = p[8:] {
 		chain = history.Chain(chain, binary.LittleEndian.Uint64(p))
 	}
@@ -48,7 +55,12 @@ func (p *Partition) Plan(b record.Batch, acks int16) *Batch {
 	batch := &Batch{
 		Part: p, Number: len(p.batches) + 1, Count: b.Count(), Size: b.Size(), Acks: acks,
 		Producer: b.ProducerID(), Epoch: b.ProducerEpoch(), Sequence: b.BaseSequence(),
-		body: BodyOf(b), firstSent: forever,
+		body: BodyOf(b), firstSent: forever, firstTime: b.MaxTimestamp() - int64(b.Count()) + 1,
+	}
+	if p.settings.Recompressed {
+		if content, err := p.ledger.contentOf(b); err == nil {
+			p.ledger.contents[content] = batch
+		}
 	}
 	p.batches = append(p.batches, batch)
 	p.ledger.bodies[batch.body] = batch
@@ -77,11 +89,18 @@ func (b *Batch) Try() Try {
 		b.firm = b.Part.syncSince <= t.sent
 	}
 	b.tries++
+	b.late = b.late || b.Part.closing
 	return t
+}
+
+// Firm says whether an acknowledgement of the try promises stable storage: acks=all, under the policy sync for sure.
+func (t Try) Firm() bool {
+	return t.batch.Acks == -1 && t.batch.firm && t.batch.Part.syncSince <= t.sent && !t.batch.Part.closing
 }
 
 // Answered notes what the broker said of a try. It returns whether that settles the batch.
 func (t Try) Answered(code wire.ErrorCode, offset record.Offset) bool {
+	t.batch.answers++
 	switch {
 	case code == wire.None:
 		t.acknowledged(offset)
@@ -115,11 +134,13 @@ func (t Try) acknowledged(at record.Offset) {
 	if at < 0 {
 		return
 	}
-	s := slot{base: at, batch: b, stamp: t.stamp, first: t.stamp, acked: true, ackedAt: forever}
+	s := slot{base: at, batch: b, stamp: t.stamp, acked: true, ackedAt: forever}
 	if b.Acks == -1 {
 		s.ackedAt = l.Now()
 		if b.firm && p.syncSince <= t.sent {
-			p.raise(t.stamp, at+record.Offset(b.Count))
+			// Whatever was lost since the request left, this was not.
+			s.stamp = l.Losses()
+			p.raise(s.stamp, at+record.Offset(b.Count))
 		}
 	}
 	b.acked = true

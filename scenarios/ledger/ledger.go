@@ -34,17 +34,20 @@ type Ledger struct {
 	parts     map[record.Partition]*Partition
 	order     []*Partition
 	bodies    map[uint64]*Batch
+	contents  map[uint64]*Batch // of topics that compress for themselves
 	checks    map[string]uint64
+	reader    *record.Reader
 	firstLoss int64 // when the first loss could have been; history.Forever before
 }
 
 // Invariants are the names that a run checks, in the order of GUARANTEES.
-var Invariants = []string{"D1", "D2", "L2", "L3", "F1", "F2", "F4", "F5", "F8", "H3", "P1", "P2", "P3", "R2", "R3", "X2", "V2", "linearizable"}
+var Invariants = []string{"D1", "D2", "L2", "L3", "F1", "F2", "F4", "F5", "F7", "F8", "H3", "P1", "P2", "P3", "R2", "R3", "X2", "V2", "linearizable"}
 
 // New opens the books.
 func New(w World) *Ledger {
 	return &Ledger{
-		World: w, parts: map[record.Partition]*Partition{}, bodies: map[uint64]*Batch{}, checks: map[string]uint64{},
+		World: w, parts: map[record.Partition]*Partition{}, bodies: map[uint64]*Batch{}, contents: map[uint64]*Batch{}, checks: map[string]uint64{},
+		reader:    record.NewReader(record.Limits{}),
 		firstLoss: forever,
 	}
 }

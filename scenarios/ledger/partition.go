@@ -13,6 +13,7 @@ type Settings struct {
 	Async          bool  // lignum.flush.policy=async
 	RetentionBytes int64 // -1: none
 	RetentionMs    int64 // -1: none
+	Recompressed   bool  // compression.type is not producer
 }
 
 // Partition is the books of one partition.
@@ -33,12 +34,18 @@ type Partition struct {
 	lost    uint64 // records that went with permission
 	marks   []mark // what may not be lost, by the losses up to then; both rise
 
-	start      record.Offset // greatest log start that a client was told of
-	startSince int64
-	promised   record.Offset // greatest log start that DeleteRecords was answered with
-	deleteUpTo record.Offset // greatest offset that somebody asked DeleteRecords for
-	mayRetain  bool          // retention is or was on
-	reads      []history.Op
+	start       record.Offset // greatest log start that a client was told of
+	startSince  int64
+	promised    record.Offset // greatest log start that DeleteRecords was answered with
+	deleteUpTo  record.Offset // greatest offset that somebody asked DeleteRecords for
+	mayRetain   bool          // retention is or was on
+	left        bool          // by the present last reader
+	before      []*Partition  // of topics of the same name that were deleted
+	inherited   bool          // something sent to one of them came here
+	wounded     bool          // the medium lied in one of its files
+	excused     bool          // what lies from excusedFrom on may be gone without a trace
+	excusedFrom record.Offset
+	reads       []history.Op
 }
 
 // slot is a batch at a place.
@@ -47,7 +54,9 @@ type slot struct {
 	batch   *Batch
 	epoch   record.Epoch // known if it was seen
 	stamp   uint64       // losses up to when it was known to be there last
-	first   uint64       // losses up to when it was known for the first time
+	first   uint64       // losses when the answer came that it was known from for the first time
+	told    uint64       // losses when the answer came that it was last known from
+	since   int64        // from when on it is known to be there without a break
 	ackedAt int64        // of acks=all; forever without
 	acked   bool
 	seen    bool
@@ -79,9 +88,13 @@ func (p *Partition) raise(stamp uint64, to record.Offset) {
 // firm is below which offset nothing can have been lost that was there when so many losses had been.
 func (p *Partition) firm(stamp uint64) record.Offset {
 	for i := len(p.marks) - 1; i >= 0; i-- {
-		if p.marks[i].stamp <= stamp {
-			return p.marks[i].firm
+		if p.marks[i].stamp > stamp {
+			continue
 		}
+		if p.excused {
+			return min(p.marks[i].firm, p.excusedFrom)
+		}
+		return p.marks[i].firm
 	}
 	return 0
 }
@@ -113,7 +126,12 @@ func (p *Partition) Retention(bytes, millis int64) {
 }
 
 // Closing notes that a request for the partition's deletion leaves: nothing is promised any more.
-func (p *Partition) Closing() { p.closing = true }
+func (p *Partition) Closing() {
+	p.closing = true
+	for _, b := range p.batches {
+		b.late = b.late || b.answers < b.tries
+	}
+}
 
 // Closed says whether the partition's deletion was asked for.
 func (p *Partition) Closed() bool { return p.closing }
@@ -134,10 +152,16 @@ func (p *Partition) find(o record.Offset) int {
 
 // learn enters that a batch lies at a place. What contradicts it must have been lost, with permission.
 func (p *Partition) learn(s slot) {
+	s.told = p.ledger.Losses()
+	s.first = s.told // not those when the request left: it may have lain in the network and been done behind a fault
+	s.since = p.ledger.Now()
 	i := p.find(s.base)
 	for i < len(p.slots) && p.slots[i].base < s.next() {
 		old := &p.slots[i]
 		if old.base == s.base && old.batch == s.batch {
+			if old.stamp >= s.stamp || old.base < p.firm(old.stamp) {
+				s.since = old.since // else it may have gone meanwhile and been sent again
+			}
 			old.merge(&s)
 			return
 		}
@@ -153,7 +177,8 @@ func (p *Partition) learn(s slot) {
 
 func (s *slot) merge(o *slot) {
 	s.stamp = max(s.stamp, o.stamp)
-	s.first = min(s.first, o.first)
+	s.first, s.told = min(s.first, o.first), max(s.told, o.told)
+	s.since = o.since
 	s.ackedAt = min(s.ackedAt, o.ackedAt)
 	s.acked, s.final = s.acked || o.acked, s.final || o.final
 	if o.seen {
@@ -173,7 +198,7 @@ func (p *Partition) contradicted(old, s *slot) bool {
 	}
 	l.Checked(name)
 	switch {
-	case old.stamp < s.stamp && p.losable(old):
+	case (old.stamp < s.stamp || old.stamp == s.stamp && old.told < s.told) && p.losable(old):
 		return true
 	case s.stamp < old.stamp && p.losable(s):
 		p.lost += uint64(s.batch.Count)
@@ -202,7 +227,7 @@ func (p *Partition) checkPlaces(b *Batch) {
 		if b.places > 1 {
 			p.forgetLosable(b)
 		}
-		l.Check("P1", b.places <= 1, "%s: batch %d of producer %d, sequence %d, lies in the log %d times: %v", p.Name, b.Number, b.Producer,
+		l.Check("P1", b.places <= 1 || p.wounded, "%s: batch %d of producer %d, sequence %d, lies in the log %d times: %v", p.Name, b.Number, b.Producer,
 			b.Sequence, b.places, p.placesOf(b))
 		return
 	}
@@ -236,7 +261,7 @@ func (p *Partition) placesOf(b *Batch) []record.Offset {
 // SequenceRefused judges that a producer which keeps the rules, and has no unanswered batch before this one, was told that its sequence is out of
 // order or its id is unknown.
 func (p *Partition) SequenceRefused(b *Batch, code string) {
-	excused := !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing
+	excused := !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited
 	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
 		p.Name, b.Number, b.Producer, b.Sequence, code)
 }

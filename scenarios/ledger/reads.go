@@ -24,6 +24,8 @@ type Cursor struct {
 	Position record.Offset
 	chain    uint64
 	whole    bool // has seen everything below Position
+	// Broken: the last answer held something that cannot be right, in a partition where the medium lied.
+	Broken bool
 }
 
 // Seek moves the cursor.
@@ -46,7 +48,7 @@ func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
 	l.Check("H3", f.LogStart <= f.LastStable && f.LastStable <= f.HighWatermark && f.LogStart >= 0,
 		"%s: log start %d, last stable %d, high watermark %d", p.Name, f.LogStart, f.LastStable, f.HighWatermark)
 	if p.pure {
-		p.raise(v.stamp, f.HighWatermark)
+		p.raise(l.Losses(), f.HighWatermark)
 	}
 	p.started(v, f.LogStart)
 	n := p.take(v, c, &f)
@@ -60,8 +62,8 @@ func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
 
 // take goes over the batches of an answer.
 func (p *Partition) take(v View, c *Cursor, f *Fetched) int {
-	l := p.ledger
 	records := 0
+	c.Broken = false
 	epoch := record.NoEpoch
 	limit := f.HighWatermark
 	if f.Committed {
@@ -72,52 +74,70 @@ func (p *Partition) take(v View, c *Cursor, f *Fetched) int {
 		if errors.Is(err, record.ErrShort) && records > 0 {
 			break
 		}
-		if !l.Check("F8", err == nil, "%s: what is delivered behind offset %d is no batch: %v", p.Name, c.Position, err) {
+		if !p.sound(c, "F8", err == nil, "%s: what is delivered behind offset %d is no batch: %v", p.Name, c.Position, err) {
 			break
 		}
 		rest = after
-		if err := b.CheckCRC(); !l.Check("F8", err == nil, "%s: the batch at offset %d is delivered damaged: %v", p.Name, b.BaseOffset(), err) {
+		if err := b.CheckCRC(); !p.sound(c, "F8", err == nil, "%s: the batch at offset %d is delivered damaged: %v", p.Name, b.BaseOffset(), err) {
 			break
 		}
 		if records == 0 {
-			l.Check("F4", b.BaseOffset() <= c.Position && c.Position <= b.LastOffset(), "%s: a fetch from offset %d gets a batch at [%d, %d]", p.Name,
-				c.Position, b.BaseOffset(), b.LastOffset())
+			if !p.sound(c, "F4", b.BaseOffset() <= c.Position && c.Position <= b.LastOffset(), "%s: a fetch from offset %d gets a batch at [%d, %d]", p.Name,
+				c.Position, b.BaseOffset(), b.LastOffset()) && c.Broken {
+				break
+			}
 			if b.BaseOffset() != c.Position {
 				c.whole = false
 			}
-		} else {
-			l.Check("L3", b.BaseOffset() == c.Position && b.LeaderEpoch() >= epoch, "%s: behind offset %d in epoch %d comes a batch at %d in epoch %d", p.Name,
-				c.Position, epoch, b.BaseOffset(), b.LeaderEpoch())
+		} else if !p.sound(c, "L3", b.BaseOffset() == c.Position && b.LeaderEpoch() >= epoch, "%s: behind offset %d in epoch %d comes a batch at %d in epoch %d", p.Name,
+			c.Position, epoch, b.BaseOffset(), b.LeaderEpoch()) && c.Broken {
+			break
 		}
-		l.Check("F1", b.LastOffset() < limit, "%s: offset %d is delivered, the limit is %d", p.Name, b.LastOffset(), limit)
+		if !p.sound(c, "F1", b.LastOffset() < limit, "%s: offset %d is delivered, the limit is %d", p.Name, b.LastOffset(), limit) && c.Broken {
+			break
+		}
 		epoch = b.LeaderEpoch()
-		p.delivered(v, b, f.Final)
-		c.chain = history.Chain(c.chain, BodyOf(b))
+		batch := p.delivered(v, c, b, f.Final)
+		if batch == nil {
+			break
+		}
+		c.chain = history.Chain(c.chain, batch.body)
 		c.Position = b.NextOffset()
 		records += int(b.Count())
 	}
 	return records
 }
 
-// delivered checks one batch that a client got.
-func (p *Partition) delivered(v View, b record.Batch, final bool) {
+// delivered checks one batch that a client got. It returns nil if nobody sent it.
+func (p *Partition) delivered(v View, c *Cursor, b record.Batch, final bool) *Batch {
 	l := p.ledger
-	batch := l.bodies[BodyOf(b)]
+	batch := p.batchOf(b)
+	if batch != nil && len(p.before) > 0 {
+		l.Check("X4", batch.Part == p || p.heir(batch), "%s: a batch of %s, which was deleted, is delivered at offset %d", p.Name, batch.Part.Name, b.BaseOffset())
+	}
 	known := batch != nil && batch.Part == p && batch.tries > 0
-	if !l.Check("F8", known, "%s: nobody sent the batch of %d records that is delivered at offset %d", p.Name, b.Count(), b.BaseOffset()) {
-		return
+	if !p.sound(c, "F8", known, "%s: nobody sent the batch of %d records that is delivered at offset %d", p.Name, b.Count(), b.BaseOffset()) {
+		return nil
+	}
+	if p.wounded && !p.sound(c, "F8", !p.elsewhere(batch, b.BaseOffset()), "") {
+		return nil
 	}
 	l.Check("D2", !batch.refusedForGood(), "%s: batch %d was refused, and is delivered at offset %d", p.Name, batch.Number, b.BaseOffset())
 	l.Checked("D1")
+	stamp := v.stamp
+	if p.pure {
+		stamp = l.Losses() // below the high watermark: whatever was lost since the request left, this was not
+	}
 	p.learn(slot{
-		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: v.stamp, first: v.stamp, ackedAt: forever, seen: true, final: final,
+		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: stamp, ackedAt: forever, seen: true, final: final,
 	})
+	return batch
 }
 
 // started checks a log start that a client was told.
 func (p *Partition) started(v View, start record.Offset) {
 	l := p.ledger
-	if v.sent >= p.startSince {
+	if v.sent >= p.startSince && !p.excused {
 		l.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
 	}
 	if start <= p.start {
@@ -132,7 +152,7 @@ func (p *Partition) started(v View, start record.Offset) {
 
 // checkRetained holds what is left against retention.bytes: only whole segments beyond it may go.
 func (p *Partition) checkRetained(start record.Offset) {
-	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 || p.ledger.Losses() > 0 {
+	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 || p.settings.Recompressed || p.ledger.Losses() > 0 {
 		return // what was lost since may have counted
 	}
 	left, from := int64(0), p.find(start)
@@ -160,7 +180,7 @@ func (p *Partition) Latest(v View, o record.Offset) {
 		return
 	}
 	if p.pure {
-		p.raise(v.stamp, o)
+		p.raise(p.ledger.Losses(), o)
 	}
 	p.reads = append(p.reads, history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: p.ledger.Now(), Offset: int64(o)})
 }
@@ -172,18 +192,19 @@ func (p *Partition) Earliest(v View, o record.Offset) {
 	}
 }
 
-// OutOfRange checks that a fetch from an offset was refused as out of range.
-func (p *Partition) OutOfRange(o record.Offset) {
+// OutOfRange checks that a fetch from an offset was refused as out of range. The answer may be as old as its request: what came to be known
+// since does not count.
+func (p *Partition) OutOfRange(v View, o record.Offset) {
 	if p.closing {
 		return
 	}
 	below := p.mayRetain || o < max(p.deleteUpTo, p.start)
-	firm := p.firm(p.ledger.Losses())
-	known := o <= firm
-	if i := p.find(o - 1); !known && o > 0 && i < len(p.slots) && p.slots[i].next() >= o {
-		known = !p.losable(&p.slots[i])
+	known := o == 0
+	if i := p.find(o - 1); o > 0 && i < len(p.slots) {
+		s := &p.slots[i]
+		known = s.base < o && s.since <= v.sent && !p.losable(s)
 	}
-	p.ledger.Check("F5", below || !known, "%s: offset %d is said to be out of range (firm %d, log start %d)", p.Name, o, firm, p.start)
+	p.ledger.Check("F5", below || !known, "%s: offset %d is said to be out of range (firm %d, log start %d)", p.Name, o, p.firm(v.stamp), p.start)
 }
 
 // Deleting notes that a request leaves to delete everything below the offset; the answer goes to the function returned.

@@ -10,6 +10,7 @@ import (
 
 // BeginFinal forgets what an earlier last reader saw.
 func (p *Partition) BeginFinal() {
+	p.left = false
 	for i := range p.slots {
 		p.slots[i].final = false
 	}
@@ -55,7 +56,10 @@ type writer struct {
 
 // checkSequences: an idempotent producer's batches lie in the log in the order of their sequences, without a gap (P2).
 func (p *Partition) checkSequences(start record.Offset) {
-	next := map[writer]int32{}
+	if p.wounded || p.inherited {
+		return
+	}
+	next, epochs := map[writer]int32{}, map[record.ProducerID]record.ProducerEpoch{}
 	for i := p.find(start); i < len(p.slots); i++ {
 		b := p.slots[i].batch
 		if !b.idempotent() {
@@ -66,6 +70,9 @@ func (p *Partition) checkSequences(start record.Offset) {
 		p.ledger.Check("P2", !known || want == b.Sequence, "%s: at offset %d producer %d goes on with sequence %d instead of %d", p.Name, p.slots[i].base,
 			b.Producer, b.Sequence, want)
 		next[w] = record.AddSequence(b.Sequence, b.Count)
+		p.ledger.Check("P5", b.Epoch >= epochs[w.id], "%s: at offset %d producer %d writes in epoch %d, behind epoch %d", p.Name, p.slots[i].base, b.Producer, b.Epoch,
+			epochs[w.id])
+		epochs[w.id] = b.Epoch
 	}
 }
 

@@ -32,6 +32,7 @@ type outcome struct {
 	seeds     int
 	took      time.Duration
 	invariant string
+	white     bool // found by looking inside, or by the broker itself; else by what clients saw
 	replay    string
 	trouble   error // it could not be tried
 }
@@ -39,7 +40,7 @@ type outcome struct {
 func main() {
 	var r runner
 	flag.StringVar(&r.root, "root", ".", "root of the tree")
-	flag.StringVar(&r.scenario, "scenario", "single", "which scenario")
+	flag.StringVar(&r.scenario, "scenario", "single", "which scenario, for mutants that do not name one")
 	flag.Uint64Var(&r.from, "from", 1, "the first seed")
 	flag.IntVar(&r.jobs, "jobs", 2, "how many seeds run at a time")
 	flag.DurationVar(&r.budget, "budget", 2*time.Minute, "time for the seeds of one mutant")
@@ -58,21 +59,31 @@ func (r *runner) run(ids []string) error {
 			return err
 		}
 	}
-	fmt.Printf("%-6s %-6s %6s %8s  %-14s %s\n", "mutant", "found", "seeds", "seconds", "invariant", "first seed")
+	fmt.Printf("%-6s %-6s %6s %8s  %-14s %-5s %s\n", "mutant", "found", "seeds", "seconds", "invariant", "box", "first seed")
 	missed := 0
+	var times []float64
 	for _, id := range ids {
 		o := r.try(id)
-		verdict := "yes"
+		verdict, box := "yes", "black"
+		if o.white {
+			box = "white"
+		}
 		switch {
 		case o.trouble != nil:
 			fmt.Printf("%-6s not tried: %v\n", id, o.trouble)
 			missed++
 			continue
 		case !o.found:
-			verdict = "NO"
+			verdict, box = "NO", ""
 			missed++
+		default:
+			times = append(times, o.took.Seconds())
 		}
-		fmt.Printf("%-6s %-6s %6d %8.1f  %-14s %s\n", o.id, verdict, o.seeds, o.took.Seconds(), o.invariant, o.replay)
+		fmt.Printf("%-6s %-6s %6d %8.1f  %-14s %-5s %s\n", o.id, verdict, o.seeds, o.took.Seconds(), o.invariant, box, o.replay)
+	}
+	slices.Sort(times)
+	if n := len(times); n > 0 {
+		fmt.Printf("%d of %d found; seconds: median %.1f, 95%% within %.1f\n", n, len(ids), times[n/2], times[(n*95+99)/100-1])
 	}
 	if missed > 0 {
 		return fmt.Errorf("%d of %d mutants were not found", missed, len(ids))
@@ -102,12 +113,20 @@ func (r *runner) try(id string) (o outcome) {
 		return o
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
+	if t, ok := r.testOf(id); ok {
+		return r.tryTest(id, scratch, t)
+	}
 	binary := filepath.Join(scratch, "lignum")
 	if o.trouble = r.build(id, scratch, binary); o.trouble != nil {
 		return o
 	}
+	scenario, err := r.scenarioOf(id)
+	if err != nil {
+		o.trouble = err
+		return o
+	}
 	began := time.Now()
-	cmd := exec.Command(binary, "sim", "run", "--scenario", r.scenario, "--fail-fast", "--seeds", "1000000000",
+	cmd := exec.Command(binary, "sim", "run", "--scenario", scenario, "--fail-fast", "--seeds", "1000000000",
 		"--within", r.budget.String(), "--from", strconv.FormatUint(r.from, 10), "--jobs", strconv.Itoa(r.jobs))
 	out, err := cmd.Output()
 	o.took = time.Since(began)
@@ -119,9 +138,30 @@ func (r *runner) try(id string) (o outcome) {
 	return o
 }
 
-// build copies the tree, applies the patch, and builds the binary.
+// scenarioOf is the scenario that a mutant lives in, if the first line of its patch names one: "# scenario: rot".
+func (r *runner) scenarioOf(id string) (string, error) {
+	patch, err := os.ReadFile(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(string(patch), "\n")
+	if name, ok := strings.CutPrefix(first, "# scenario: "); ok {
+		return strings.TrimSpace(name), nil
+	}
+	return r.scenario, nil
+}
+
+// build makes the binary of a mutant.
 func (r *runner) build(id, scratch, binary string) error {
 	tree := filepath.Join(scratch, "tree")
+	if err := r.mutate(id, tree); err != nil {
+		return err
+	}
+	return command(tree, "go", "build", "-trimpath", "-o", binary, "./cmd/lignum")
+}
+
+// mutate copies the tree and applies the patch.
+func (r *runner) mutate(id, tree string) error {
 	if err := copyTree(r.root, tree); err != nil {
 		return err
 	}
@@ -132,7 +172,7 @@ func (r *runner) build(id, scratch, binary string) error {
 	if err := command(tree, "git", "apply", patch); err != nil {
 		return fmt.Errorf("the patch does not apply: %w", err)
 	}
-	return command(tree, "go", "build", "-o", binary, "./cmd/lignum")
+	return nil
 }
 
 func command(dir, name string, args ...string) error {
@@ -173,7 +213,7 @@ func copyTree(from, to string) error {
 }
 
 var (
-	foundLine = regexp.MustCompile(`^seed (\d+) at [0-9.]+s (\S*) (\S+): `)
+	foundLine = regexp.MustCompile(`^seed (\d+) at [0-9.]+s (\S*) (\S+): (white box: )?`)
 	seedsLine = regexp.MustCompile(`^seeds +(\d+) `)
 )
 
@@ -187,9 +227,7 @@ func (o *outcome) read(out []byte) {
 		if m == nil || o.found {
 			continue
 		}
-		o.found, o.invariant, o.replay = true, m[3], "seed "+m[1]
-		if m[2] != "" {
-			o.invariant += " (white box)" // the broker's own assertion
-		}
+		// With a host's name it is the broker's own assertion.
+		o.found, o.invariant, o.replay, o.white = true, m[3], "seed "+m[1], m[2] != "" || m[4] != ""
 	}
 }

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,8 +30,10 @@ type AdminOptions struct {
 	Topics []TopicOptions
 	// Passing is the kind of topics that come and go; no name, no such topics.
 	Passing TopicOptions
-	// DeleteRecords and Policies switch what else it does.
-	DeleteRecords, Policies bool
+	// Again: the passing ones all have the same name.
+	Again bool
+	// DeleteRecords, Policies and Grow switch what else it does.
+	DeleteRecords, Policies, Grow bool
 	// Ready is called when the topics are there.
 	Ready func()
 }
@@ -90,13 +93,25 @@ func (a *Admin) something() {
 	t := targets[a.rand.Below(int64(len(targets)))]
 	done := func() { a.busy = false }
 	a.busy = true
-	switch a.rand.Below(8) {
+	switch a.rand.Below(12) {
+	case 8, 9:
+		ago := a.rand.Between(-time.Second, time.Duration(a.stage.now()))
+		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, a.stage.wallNow()-int64(ago/time.Millisecond), func(record.Offset, bool) { done() })
+		return
+	case 10:
+		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.MaxTimestamp, func(record.Offset, bool) { done() })
+		return
+	case 11:
+		if a.o.Grow {
+			a.grow(t)
+			return
+		}
 	case 0:
 		if a.o.DeleteRecords {
 			a.deleteRecords(t)
 			return
 		}
-	case 1:
+	case 1, 5:
 		if a.o.Policies {
 			a.alterPolicy(t)
 			return
@@ -113,7 +128,7 @@ func (a *Admin) something() {
 	a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.LatestTimestamp, func(record.Offset, bool) { done() })
 }
 
-// create makes a topic. Whoever finds it there has made it, with an answer that was lost: names are used once.
+// create makes a topic. Whoever finds it there has made it, with an answer that was lost, or has not deleted it yet.
 func (a *Admin) create(o TopicOptions) {
 	a.busy = true
 	r := kmsg.NewPtrCreateTopicsRequest()
@@ -156,7 +171,12 @@ func (a *Admin) find(from *peer, o TopicOptions) {
 		if !ok || len(got.Topics) != 1 || got.Topics[0].ErrorCode != 0 || len(got.Topics[0].Partitions) != int(o.Partitions) {
 			return
 		}
-		a.stage.addTopic(o, got.Topics[0].TopicID)
+		id := got.Topics[0].TopicID
+		if a.stage.isClosed(id) {
+			a.delete(o.Name, id) // the deletion before did not get through
+			return
+		}
+		a.stage.addTopic(o, id, 0)
 		a.todo = a.todo[1:]
 		if len(a.todo) == 0 && a.o.Ready != nil {
 			ready := a.o.Ready
@@ -166,11 +186,24 @@ func (a *Admin) find(from *peer, o TopicOptions) {
 	})
 }
 
-// addTopic opens the books of a topic.
-func (s *Stage) addTopic(o TopicOptions, id [16]byte) {
-	for i := range o.Partitions {
+// isClosed says whether the topic with the id was to be deleted.
+func (s *Stage) isClosed(id [16]byte) bool {
+	return slices.ContainsFunc(s.Targets, func(t *Target) bool { return t.ID == id && t.Books.Closed() })
+}
+
+// addTopic opens the books of a topic's partitions, from one on.
+func (s *Stage) addTopic(o TopicOptions, id [16]byte, from int32) {
+	for i := from; i < o.Partitions; i++ {
 		books := s.Books.Add(record.Partition{Topic: id, Index: i}, o.Name, o.Settings)
 		books.Retention(o.Settings.RetentionBytes, o.Settings.RetentionMs)
+		for _, t := range s.Targets {
+			switch {
+			case t.ID == id:
+				books.Join(t.Books)
+			case t.Topic == o.Name && t.Index == i:
+				books.Succeed(t.Books)
+			}
+		}
 		s.Targets = append(s.Targets, &Target{Topic: o.Name, ID: id, Index: i, Books: books})
 	}
 }
@@ -179,28 +212,85 @@ func (s *Stage) addTopic(o TopicOptions, id [16]byte) {
 func (a *Admin) pass() {
 	for _, t := range a.stage.open() {
 		if len(t.Topic) > len(a.o.Passing.Name) && t.Topic[:len(a.o.Passing.Name)] == a.o.Passing.Name {
-			a.delete(t.Topic)
+			a.delete(t.Topic, t.ID)
 			return
 		}
 	}
 	a.busy = false
 	o := a.o.Passing
 	o.Name += "-" + strconv.Itoa(a.passed)
-	a.passed++
+	if !a.o.Again {
+		a.passed++
+	}
 	a.todo = append(a.todo, o)
 }
 
 // delete removes a topic. From the request on nobody uses it any more.
-func (a *Admin) delete(name string) {
+func (a *Admin) delete(name string, id [16]byte) {
+	a.busy = true
 	for _, t := range a.stage.Targets {
-		if t.Topic == name {
+		if t.ID == id {
 			t.Books.Closing()
 		}
 	}
 	r := kmsg.NewPtrDeleteTopicsRequest()
 	r.TimeoutMillis = 5000
-	r.TopicNames = []string{name}
-	a.peer.ask(r, 5, 8*time.Second, func(kmsg.Response) { a.busy = false })
+	v := int16(5)
+	if r.TopicNames = []string{name}; a.o.Again {
+		// By its id: a request that comes late must not hit the next one of the name.
+		t := kmsg.NewDeleteTopicsRequestTopic()
+		t.TopicID = id
+		v, r.TopicNames, r.Topics = 6, nil, append(r.Topics, t)
+	}
+	a.stage.tell(a.o.Name, "deletes topic %s", name)
+	a.peer.ask(r, v, 8*time.Second, func(kmsg.Response) { a.busy = false })
+}
+
+// grow gives a topic another partition.
+func (a *Admin) grow(t *Target) {
+	n, o := int32(0), TopicOptions{Name: t.Topic}
+	for _, other := range a.stage.Targets {
+		if other.ID == t.ID {
+			n = max(n, other.Index+1)
+		}
+	}
+	for _, options := range a.o.Topics {
+		if options.Name == t.Topic {
+			o = options
+		}
+	}
+	if n == maxPartitions || o.Partitions == 0 {
+		a.busy = false
+		return
+	}
+	r := kmsg.NewPtrCreatePartitionsRequest()
+	r.TimeoutMillis = 5000
+	topic := kmsg.NewCreatePartitionsRequestTopic()
+	topic.Topic, topic.Count = t.Topic, n+1
+	r.Topics = append(r.Topics, topic)
+	from := a.peer
+	a.stage.tell(a.o.Name, "gives topic %s %d partitions", t.Topic, n+1)
+	from.ask(r, version(&a.rand, wire.CreatePartitions, 0), 8*time.Second, func(kmsg.Response) { a.grown(from, o, t.ID, n) })
+}
+
+// maxPartitions is how far topics grow.
+const maxPartitions = 5
+
+// grown learns how many partitions a topic has now, whatever the answer was.
+func (a *Admin) grown(from *peer, o TopicOptions, id [16]byte, before int32) {
+	r := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = &o.Name
+	r.Topics = append(r.Topics, t)
+	from.ask(r, version(&a.rand, wire.Metadata, 10), 8*time.Second, func(answer kmsg.Response) {
+		a.busy = false
+		got, ok := answer.(*kmsg.MetadataResponse)
+		if !ok || len(got.Topics) != 1 || got.Topics[0].ErrorCode != 0 || got.Topics[0].TopicID != id {
+			return
+		}
+		o.Partitions = int32(len(got.Topics[0].Partitions))
+		a.stage.addTopic(o, id, before)
+	})
 }
 
 // deleteRecords moves a partition's log start.

@@ -206,11 +206,11 @@ func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult) {
 			HighWatermark: record.Offset(r.HighWatermark), LastStable: record.Offset(r.LastStable), LogStart: record.Offset(r.LogStart),
 			Committed: c.o.Committed, Records: r.Records,
 		})
-		if before > record.Offset(r.HighWatermark) {
+		if before > record.Offset(r.HighWatermark) || at.Broken {
 			at.lost = true // a fault took what was read already
 		}
 	case wire.OffsetOutOfRange:
-		t.Books.OutOfRange(at.Position)
+		t.Books.OutOfRange(view, at.Position)
 		at.lost = true
 	default:
 		at.told = -1
@@ -235,8 +235,12 @@ func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target,
 	r := &wire.ListOffsetsRequest{ReplicaID: -1, TimeoutMillis: 5000, Topics: []wire.ListOffsetsTopic{{
 		Name: []byte(t.Topic), Partitions: []wire.ListOffsetsPartition{{Index: t.Index, LeaderEpoch: -1, Timestamp: timestamp}},
 	}}}
-	v := version(rand, wire.ListOffsets, 1)
-	view := s.Books.Look(client)
+	least := int16(1)
+	if timestamp == wire.MaxTimestamp {
+		least = 7
+	}
+	v := version(rand, wire.ListOffsets, least)
+	view, known := s.Books.Look(client), t.Books.Known()
 	from.send(wire.ListOffsets, v, 8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, v) }, func(body []byte) {
 		var answer wire.ListOffsetsResponse
 		switch {
@@ -257,6 +261,10 @@ func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target,
 			t.Books.Latest(view, o)
 		case timestamp == wire.EarliestTimestamp:
 			t.Books.Earliest(view, o)
+		case timestamp == wire.MaxTimestamp:
+			t.Books.AtMax(known, o, got.Timestamp)
+		case timestamp >= 0:
+			t.Books.AtTime(timestamp, known, o, got.Timestamp)
 		}
 		then(o, got.Error == wire.None)
 	})

@@ -25,6 +25,13 @@ type Idempotent struct {
 	asking    bool      // for an id
 	sent      bool      // everything open was sent on this connection
 	pausing   bool
+	past      past
+}
+
+// past is what a producer was before it went on in a new epoch.
+type past struct {
+	epoch     record.ProducerEpoch
+	sequences map[*Target]int32
 }
 
 // maxInFlight is how many batches the broker remembers of a producer, and so how many may be on their way.
@@ -54,6 +61,9 @@ func (p *Idempotent) burst() {
 	targets := p.stage.open()
 	if len(targets) == 0 {
 		return
+	}
+	if p.o.Bumps && len(p.open) == 0 && p.rand.Below(8) == 0 {
+		p.bump()
 	}
 	t := targets[p.rand.Below(int64(len(targets)))]
 	for range 1 + p.rand.Below(p.o.Burst) {
@@ -161,7 +171,47 @@ func (p *Idempotent) send(from *peer, b *parcel) {
 			p.refused(from, b, code)
 			return
 		}
+		p.stage.acked(b, try, results[0])
 		p.settle(b)
+		if try.Firm() {
+			p.haunt(from, b.target)
+		}
+	})
+}
+
+// bump goes on in a new epoch, as clients do after an error.
+func (p *Idempotent) bump() {
+	if len(p.sequences) == 0 || p.epoch == 1<<15-1 {
+		return
+	}
+	p.past = past{p.epoch, p.sequences}
+	p.epoch, p.sequences = p.epoch+1, map[*Target]int32{}
+	p.stage.tell(p.o.Name, "goes on in epoch %d", p.epoch)
+}
+
+// haunt sends a batch of the epoch before to a partition that knows the present one: what was held up somewhere comes late. It is refused (P5).
+func (p *Idempotent) haunt(from *peer, t *Target) {
+	sequence, known := p.past.sequences[t]
+	if !known || from.over || p.past.epoch != p.epoch-1 || p.rand.Below(2) == 0 {
+		return
+	}
+	if p.rand.Below(2) == 0 {
+		sequence = 0
+	}
+	b := p.payload.batch(p.stage.wallNow(), p.id, p.past.epoch, sequence)
+	late := &parcel{target: t, bytes: b, books: t.Books.Plan(b, p.o.Acks)}
+	request := produceRequest(p.o.Acks, p.o.Timeout, []parcel{*late})
+	try := late.books.Try()
+	p.stage.tellSend(p.o.Name, late)
+	const v = 9
+	from.send(wire.Produce, v, p.o.Timeout+5*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, func(body []byte) {
+		results, ok := from.produced(v, []parcel{*late}, body)
+		p.stage.tellAnswer(p.o.Name, late, ok, results, 0)
+		if ok {
+			accepted := try.Answered(results[0].Error, record.Offset(results[0].BaseOffset))
+			p.stage.Books.Check("P5", !accepted, "%s: a batch of producer %d in epoch %d is accepted although the partition knows epoch %d", t.Books.Name, late.books.Producer,
+				late.books.Epoch, late.books.Epoch+1)
+		}
 	})
 }
 
@@ -205,5 +255,5 @@ func (p *Idempotent) first(b *parcel) bool {
 
 // giveUp leaves all open batches as they are, and goes on under another id.
 func (p *Idempotent) giveUp() {
-	p.open, p.id = nil, record.NoProducer
+	p.open, p.id, p.past = nil, record.NoProducer, past{}
 }

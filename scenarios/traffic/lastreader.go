@@ -30,7 +30,12 @@ type LastReader struct {
 	cursor         ledger.Cursor
 	reading        bool
 	problem        string
+	silent         bool  // the problem says nothing
+	enough         int64 // when a partition that may be unavailable is left alone
 }
+
+// respite is how long a last reader tries a partition that may be unavailable.
+const respite = 3 * time.Second
 
 // NewLastReader starts a last reader, which has so much time. done is called when it is through, or has given up.
 func NewLastReader(s *Stage, actor uint64, patience time.Duration, done func()) *LastReader {
@@ -45,6 +50,7 @@ func NewLastReader(s *Stage, actor uint64, patience time.Duration, done func()) 
 // begin turns to a partition.
 func (r *LastReader) begin() {
 	r.start, r.written, r.reading, r.problem = -1, -1, false, "no answer"
+	r.silent, r.enough = false, r.stage.now()+int64(respite)
 	if r.at < len(r.targets) {
 		r.targets[r.at].Books.BeginFinal()
 	}
@@ -52,7 +58,7 @@ func (r *LastReader) begin() {
 
 // soon takes the next step in a moment, after something that went wrong.
 func (r *LastReader) soon(problem string) {
-	r.problem = problem
+	r.problem, r.silent = problem, false
 	r.stage.tell("last", "%s: %s", r.targets[r.at].Books.Name, problem)
 	r.stage.World.After(r.rand.Between(10*time.Millisecond, 100*time.Millisecond), r.step)
 }
@@ -65,6 +71,10 @@ func (r *LastReader) step() {
 		return
 	}
 	t := r.targets[r.at]
+	if r.stage.now() > r.enough && r.excused(t) {
+		r.leave(t)
+		return
+	}
 	if r.stage.now() > r.deadline {
 		r.stage.Books.Check("V2", false, "%s: cannot be written and read to its end although the faults have ended: %s", t.Books.Name, r.problem)
 		r.peer.closeIfAny()
@@ -94,6 +104,18 @@ func (r *LastReader) step() {
 	default:
 		r.read(t)
 	}
+}
+
+func (r *LastReader) excused(t *Target) bool { return r.stage.Excused != nil && r.stage.Excused(t) }
+
+// leave turns to the next partition, for this one may be unavailable, and has said so (L7).
+func (r *LastReader) leave(t *Target) {
+	r.stage.tell("last", "%s: is left alone: %s", t.Books.Name, r.problem)
+	t.Books.Leave()
+	r.stage.Books.Check("L7", !r.silent, "%s: nothing says why it cannot be read: %s", t.Books.Name, r.problem)
+	r.at++
+	r.begin()
+	r.step()
 }
 
 func (p *peer) closeIfAny() {
@@ -143,7 +165,7 @@ func (r *LastReader) read(t *Target) {
 		got := &answer.Topics[0].Partitions[0]
 		if got.Error != wire.None {
 			if got.Error == wire.OffsetOutOfRange {
-				t.Books.OutOfRange(r.cursor.Position)
+				t.Books.OutOfRange(view, r.cursor.Position)
 				r.start = -1
 			}
 			r.soon("a fetch is refused with " + got.Error.String())
@@ -155,10 +177,14 @@ func (r *LastReader) read(t *Target) {
 		})
 		mark := record.Offset(got.HighWatermark)
 		switch {
+		case r.cursor.Broken:
+			r.problem = "what is read is broken"
+			r.leave(t)
 		case r.cursor.Position >= mark && r.cursor.Position >= r.written:
 			r.settle(t, mark)
 		case n == 0:
 			r.soon("a fetch below the high watermark gets nothing")
+			r.silent = true
 		default:
 			r.step()
 		}

@@ -24,15 +24,22 @@ func newPayload(s *Stage, name string, actor uint64, codec record.Codec, biggest
 // enough is how large a batch gets before it takes no more records: two fit into the smallest segment.
 const enough = 1500
 
+// tooMuch is more than the smallest segment takes: such a batch is refused there.
+const tooMuch = 5000
+
 // batch makes a batch of some records.
 func (p *payload) batch(wall int64, producer record.ProducerID, epoch record.ProducerEpoch, sequence int32) record.Batch {
 	p.builder.Reset()
 	p.builder.SetProducer(producer, epoch, sequence)
 	n := 1 + p.rand.Below(4)
-	if p.rand.Below(16) == 0 {
+	limit := enough
+	switch p.rand.Below(64) {
+	case 0, 1, 2, 3:
 		n += p.rand.Below(30)
+	case 4:
+		n, limit = 100, tooMuch
 	}
-	for i := int64(0); i < n && p.builder.Size() < enough; i++ {
+	for i := int64(0); i < n && p.builder.Size() < limit; i++ {
 		p.written++
 		p.value = append(p.value[:0], p.name...)
 		p.value = append(p.value, '-')

@@ -41,6 +41,11 @@ type Stage struct {
 	// Connections are the clients' connections that stand, for faults to strike.
 	Connections []*sim.Conn
 
+	// Excused says that a partition may be unavailable behind the faults, if it says so; nil: none may.
+	Excused func(*Target) bool
+
+	// Acked is told of every batch that was acknowledged as being on stable storage, if it is not nil.
+	Acked func(t *Target, b record.Batch, at record.Offset)
 	// Tell gets the clients' side of the story, if it is not nil.
 	Tell func(who, text string)
 

@@ -21,6 +21,7 @@ type ProducerOptions struct {
 	Codec    record.Codec
 	Timeout  time.Duration
 	Biggest  int64 // bytes of a record's value, about
+	Bumps    bool  // an idempotent one goes on in a new epoch at times
 }
 
 // Producer writes batches without sequences: a retry may write them twice.
@@ -158,6 +159,7 @@ func (p *Producer) answered(from *peer, v int16, load []parcel, body []byte) {
 		p.stage.tellAnswer(p.o.Name, &load[i], ok, results, i)
 		if ok {
 			settled = load[i].try.Answered(results[i].Error, record.Offset(results[i].BaseOffset))
+			p.stage.acked(&load[i], load[i].try, results[i])
 		}
 		if !settled && load[i].left > 0 && !p.stage.Quiet {
 			load[i].left--
@@ -191,6 +193,13 @@ func (p *peer) produced(v int16, load []parcel, body []byte) ([]wire.ProduceResu
 		}
 	}
 	return out, true
+}
+
+// acked tells who wants to know of a batch that is on stable storage now.
+func (s *Stage) acked(p *parcel, try ledger.Try, r wire.ProduceResult) {
+	if s.Acked != nil && r.Error == wire.None && try.Firm() && p.books.Part.Verbatim() {
+		s.Acked(p.target, p.bytes, record.Offset(r.BaseOffset))
+	}
 }
 
 // tellSend and tellAnswer tell the story of a batch.

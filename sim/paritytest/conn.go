@@ -10,8 +10,9 @@ import (
 
 // Limits are the bounds of the side under test.
 type Limits struct {
-	MaxFrame int
-	InFlight int
+	MaxFrame    int // also of what arrives on connections that the node has opened
+	InFlight    int
+	MaxOutgoing int
 }
 
 // Side is one side of the seam env.Network: a host that drives a node, and clients that reach it.
@@ -20,6 +21,10 @@ type Side interface {
 	Start(l Limits, boot func(n env.Network) env.Node, decode func(env.ConnInfo, env.Buffer) (env.Request, error))
 	// Dial connects a client.
 	Dial() Peer
+	// Listen opens a place that the node can dial.
+	Listen() Place
+	// Address is an address at which nobody listens, one that does not answer, one that makes no sense, or the node's own.
+	Address(k AddressKind) string
 	// Do has f run on the node's loop and returns when it has.
 	Do(f func())
 	// Until lets things happen until ok, which is called on the loop, is true; false if it does not come about.
@@ -46,16 +51,44 @@ type Peer interface {
 	Frame() ([]byte, bool)
 }
 
+// Place is where clients wait for the node to open connections.
+type Place interface {
+	// Address is what the node dials.
+	Address() string
+	// Accept waits for the next connection.
+	Accept() Peer
+	// Reset has the next connections torn as soon as they come.
+	Reset()
+}
+
+// AddressKind is what is wrong with an address.
+type AddressKind int
+
+// The kinds of addresses.
+const (
+	Refusing AddressKind = iota
+	Silent
+	Unknown
+	Own
+)
+
 // RunConnections runs every case of connection semantics on a side of its own.
 func RunConnections(t *testing.T, open func(t *testing.T) Side) {
 	seen := map[string]bool{}
-	for _, group := range [][]connCase{streamCases, endCases, boundCases} {
+	for _, group := range [][]connCase{streamCases, endCases, boundCases, dialCases} {
 		for _, c := range group {
 			if seen[c.name] {
 				t.Errorf("two cases are called %q", c.name)
 			}
 			seen[c.name] = true
-			t.Run(c.name, func(t *testing.T) { runConnCase(t, open(t), c) })
+			t.Run(c.name, func(t *testing.T) { runConnCase(t, open(t), c, false) })
+		}
+	}
+	// It makes no difference which end has opened a connection.
+	for _, group := range [][]connCase{streamCases, endCases, boundCases} {
+		for _, c := range group {
+			seen["dialed: "+c.name] = true
+			t.Run("dialed: "+c.name, func(t *testing.T) { runConnCase(t, open(t), c, true) })
 		}
 	}
 	t.Logf("%d cases", len(seen))
@@ -69,16 +102,20 @@ type connCase struct {
 // connBench is one case at work.
 type connBench struct {
 	Side
-	t    *testing.T
-	node *connNode
+	t     *testing.T
+	node  *connNode
+	place Place // where the node connects to, if it is the one that dials
 }
 
-func runConnCase(t *testing.T, s Side, c connCase) {
+func runConnCase(t *testing.T, s Side, c connCase, dialed bool) {
 	b := &connBench{Side: s, t: t, node: &connNode{lives: map[env.ConnID]*connLife{}}}
-	s.Start(Limits{MaxFrame: 1 << 20, InFlight: 4}, func(n env.Network) env.Node {
+	s.Start(Limits{MaxFrame: 1 << 20, InFlight: 4, MaxOutgoing: 40}, func(n env.Network) env.Node {
 		b.node.net = n
 		return b.node
 	}, decodeConn)
+	if dialed {
+		b.place = s.Listen()
+	}
 	c.run(b)
 	// Whatever happened: each connection ends once, last, and everything that was given away was given back.
 	s.Do(b.node.open)
@@ -112,6 +149,9 @@ func (b *connBench) eventually(what string, ok func() bool) {
 // dial connects, and waits until the node knows.
 func (b *connBench) dial() (Peer, *connLife) {
 	b.t.Helper()
+	if b.place != nil {
+		return b.reach(b.place)
+	}
 	before := 0
 	b.Do(func() { before = len(b.node.order) })
 	p := b.Dial()
@@ -120,6 +160,35 @@ func (b *connBench) dial() (Peer, *connLife) {
 	var l *connLife
 	b.Do(func() { l = b.node.lives[b.node.order[before]] })
 	return p, l
+}
+
+// reach has the node connect to a place, and waits until it has.
+func (b *connBench) reach(place Place) (Peer, *connLife) {
+	b.t.Helper()
+	l := b.try(place.Address())
+	p := place.Accept()
+	b.node.peers = append(b.node.peers, p)
+	b.eventually("the connection stands", func() bool { return l.connected == 1 })
+	return p, l
+}
+
+// try has the node dial.
+func (b *connBench) try(address string) (l *connLife) {
+	b.t.Helper()
+	b.Do(func() { l = b.node.dial(address) })
+	return l
+}
+
+// inVain expects a connection not to come about.
+func (b *connBench) inVain(l *connLife) {
+	b.t.Helper()
+	b.eventually("the node hears that it is not connected", func() bool { return l.disconnected > 0 })
+	b.Settle()
+	b.Do(func() {
+		if l.connected != 0 || l.disconnected != 1 {
+			b.t.Errorf("it was connected %d times and ended %d times", l.connected, l.disconnected)
+		}
+	})
 }
 
 // answers expects the next frames.

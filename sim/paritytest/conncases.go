@@ -111,7 +111,7 @@ var streamCases = []connCase{
 	{"a connection says where it comes from", func(b *connBench) {
 		_, l := b.dial()
 		b.Do(func() {
-			if l.info.Listener != "PLAINTEXT" || !strings.Contains(l.info.Local, ":") || !strings.Contains(l.info.Remote, ":") {
+			if (l.info.Listener == "PLAINTEXT") == l.dialed || l.info.Outgoing != l.dialed || !strings.Contains(l.info.Local, ":") || !strings.Contains(l.info.Remote, ":") {
 				b.t.Errorf("info %+v", l.info)
 			}
 		})

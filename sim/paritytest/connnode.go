@@ -27,6 +27,8 @@ type connNode struct {
 type connLife struct {
 	id           env.ConnID
 	info         env.ConnInfo
+	dialed       bool
+	connected    int
 	received     int
 	disconnected int
 }
@@ -36,15 +38,18 @@ type heldRequest struct {
 	req  *connRequest
 }
 
-type connRequest struct{ frame env.Buffer }
+type connRequest struct {
+	frame env.Buffer
+	info  env.ConnInfo
+}
 
 func (r *connRequest) Release() { r.frame.Release() }
 
-func decodeConn(_ env.ConnInfo, f env.Buffer) (env.Request, error) {
+func decodeConn(info env.ConnInfo, f env.Buffer) (env.Request, error) {
 	if b := f.Bytes(); len(b) > 0 && b[0] == 'x' {
 		return nil, errors.New("not understood")
 	}
-	return &connRequest{frame: f}, nil
+	return &connRequest{f, info}, nil
 }
 
 func (n *connNode) fault(format string, args ...any) {
@@ -52,11 +57,27 @@ func (n *connNode) fault(format string, args ...any) {
 }
 
 func (n *connNode) Connected(c env.ConnID, info env.ConnInfo) {
-	if n.lives[c] != nil {
-		n.fault("connection %d is connected twice", c)
+	l := n.lives[c]
+	if l == nil {
+		l = &connLife{id: c}
+		n.lives[c] = l
+		n.order = append(n.order, c)
 	}
-	n.lives[c] = &connLife{id: c, info: info}
-	n.order = append(n.order, c)
+	l.info = info
+	if l.connected++; l.connected > 1 || l.disconnected > 0 || info.Outgoing != l.dialed {
+		n.fault("connection %d, dialed %v, is connected as %+v for the %dth time", c, l.dialed, info, l.connected)
+	}
+}
+
+// dial opens a connection.
+func (n *connNode) dial(address string) *connLife {
+	l := &connLife{id: n.net.Dial(address), dialed: true}
+	if n.lives[l.id] != nil {
+		n.fault("connection %d is there twice", l.id)
+	}
+	n.lives[l.id] = l
+	n.order = append(n.order, l.id)
+	return l
 }
 
 func (n *connNode) Disconnected(c env.ConnID) {
@@ -73,7 +94,7 @@ func (n *connNode) Disconnected(c env.ConnID) {
 func (n *connNode) Received(c env.ConnID, req env.Request) {
 	r := req.(*connRequest)
 	l := n.lives[c]
-	if l == nil || l.disconnected > 0 {
+	if l == nil || l.connected == 0 || l.disconnected > 0 || r.info.Outgoing != l.dialed || r.info.Remote != l.info.Remote {
 		n.fault("a request on connection %d, which is not there", c)
 		r.Release()
 		return

@@ -6,7 +6,6 @@
 package checkpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -127,9 +126,9 @@ func Join(dir, name string) string {
 }
 
 // EncodeLines makes a checkpoint file: its version (0), the number of lines, the lines. No line may have an end of
-// line in it.
+// line in it. Behind the last line is a seal.
 func EncodeLines(lines []string) []byte {
-	var out bytes.Buffer
+	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n%d\n", textVersion, len(lines))
 	for _, l := range lines {
 		if strings.ContainsAny(l, "\r\n") {
@@ -138,7 +137,10 @@ func EncodeLines(lines []string) []byte {
 		out.WriteString(l)
 		out.WriteByte('\n')
 	}
-	return out.Bytes()
+	if len(lines) == 0 {
+		return []byte(out.String()) // Kafka reads the number of lines to the end of its line
+	}
+	return []byte(sealLines(out.String()))
 }
 
 // ParseLines reads a checkpoint file and hands each line to parse, as its fields. An empty file has no lines: Kafka makes
@@ -150,7 +152,11 @@ func ParseLines(p []byte, parse func(fields []string) error) error {
 	if p[len(p)-1] != '\n' {
 		return fmt.Errorf("%w: the last line is cut", ErrCorrupt)
 	}
-	lines := strings.Split(string(p[:len(p)-1]), "\n")
+	text := string(p[:len(p)-1])
+	if err := checkLines(text); err != nil {
+		return err
+	}
+	lines := strings.Split(text, "\n")
 	if version := strings.TrimSpace(lines[0]); version != textVersion {
 		return fmt.Errorf("%w: version %.40q, want %s", ErrCorrupt, version, textVersion)
 	}

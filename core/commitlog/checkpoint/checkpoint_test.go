@@ -17,14 +17,16 @@ import (
 func TestOffsets(t *testing.T) {
 	offsets := []PartitionOffset{{"orders", 0, 12345}, {"a.b_c-d", 17, 0}, {"orders", 1, 1<<63 - 1}}
 	const text = "0\n3\norders 0 12345\na.b_c-d 17 0\norders 1 9223372036854775807\n"
-	if got := string(EncodeOffsets(offsets)); got != text {
-		t.Errorf("encoded as %q", got)
+	sealed := string(EncodeOffsets(offsets))
+	if got := strings.TrimRight(sealed, " \t\n"); got+"\n" != text || len(sealed) != len(text)+sealBits {
+		t.Errorf("encoded as %q", sealed)
 	}
 	for _, c := range []struct {
 		text string
 		want []PartitionOffset
 	}{
 		{text, offsets},
+		{sealed, offsets},
 		{"", nil},
 		{"0\n0\n", nil},
 		{"0\r\n1\r\norders 0 5\r\n", []PartitionOffset{{"orders", 0, 5}}},
@@ -48,10 +50,11 @@ func TestOffsets(t *testing.T) {
 func TestPartition(t *testing.T) {
 	topic := record.TopicID{0xfb, 0xff, 1, 2, 3}
 	p := EncodePartition(topic)
-	if string(p) != "version: 0\ntopic_id: -_8BAgMAAAAAAAAAAAAAAA" {
+	const kafka = "version: 0\ntopic_id: -_8BAgMAAAAAAAAAAAAAAA"
+	if string(p) != kafka+"\nchecksum: 740924d6" {
 		t.Errorf("encoded as %q", p)
 	}
-	for _, good := range []string{string(p), string(p) + "\n", strings.ReplaceAll(string(p), "\n", "\r\n") + "\r\n"} {
+	for _, good := range []string{kafka, kafka + "\n", string(p), string(p) + "\n", strings.ReplaceAll(string(p), "\n", "\r\n") + "\r\n"} {
 		if got, err := ParsePartition([]byte(good)); err != nil || got != topic {
 			t.Errorf("%q: %v, %v", good, got, err)
 		}
@@ -96,7 +99,7 @@ func TestCleanShutdown(t *testing.T) {
 func TestMeta(t *testing.T) {
 	m := Meta{ClusterID: "Some5Cluster_Id-12345w", NodeID: 3, Directory: DirectoryID{1}}
 	text := string(EncodeMeta(m))
-	if text != "#\nnode.id=3\ndirectory.id=AQAAAAAAAAAAAAAAAAAAAA\nversion=1\ncluster.id=Some5Cluster_Id-12345w\n" {
+	if text != "#checksum=6173b9be\nnode.id=3\ndirectory.id=AQAAAAAAAAAAAAAAAAAAAA\nversion=1\ncluster.id=Some5Cluster_Id-12345w\n" {
 		t.Errorf("encoded as %q", text)
 	}
 	kafka := "#\r\n#Sat Oct 26 12:00:00 UTC 2024\r\nnode.id=3\r\ndirectory.id: AQAAAAAAAAAAAAAAAAAAAA\r\n  version = 1\r\ncluster.id Some5Cluster_Id-12345w\r\nother=x"
@@ -256,4 +259,28 @@ func FuzzParseMeta(f *testing.F) {
 			t.Fatalf("%+v came back as %+v, %v", m, again, err)
 		}
 	})
+}
+
+// TestRot: whichever bit of a small file rots, it is found, or makes no difference (L7).
+func TestRot(t *testing.T) {
+	offsets := []PartitionOffset{{"a", 1, 12345}, {"b", 0, 70}}
+	topic := record.TopicID{0xfb, 0xff, 1, 2, 3}
+	meta := Meta{ClusterID: "Some5Cluster_Id-12345w", NodeID: 3, Directory: DirectoryID{1}}
+	for _, f := range []struct {
+		name string
+		p    []byte
+		same func(p []byte) (bool, error)
+	}{
+		{"offsets", EncodeOffsets(offsets), func(p []byte) (bool, error) { got, err := ParseOffsets(p); return cmp.Equal(got, offsets), err }},
+		{"partition", EncodePartition(topic), func(p []byte) (bool, error) { got, err := ParsePartition(p); return got == topic, err }},
+		{"meta", EncodeMeta(meta), func(p []byte) (bool, error) { got, err := ParseMeta(p); return got == meta, err }},
+	} {
+		for bit := range len(f.p) * 8 {
+			p := append([]byte(nil), f.p...)
+			p[bit/8] ^= 1 << (bit % 8)
+			if same, err := f.same(p); !same && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%s: bit %d of byte %d rots, and the file is read as %q: %v", f.name, bit%8, bit/8, p, err)
+			}
+		}
+	}
 }

@@ -48,19 +48,21 @@ func EncodeMeta(m Meta) []byte {
 		invariant.Violated("meta.properties of node %d in cluster %q", m.NodeID, m.ClusterID)
 	}
 	var out strings.Builder
-	out.WriteString("#\n")
 	fmt.Fprintf(&out, "%s=%d\n", metaNode, m.NodeID)
 	if !m.Directory.IsZero() {
 		fmt.Fprintf(&out, "%s=%s\n", metaDirectory, m.Directory)
 	}
 	fmt.Fprintf(&out, "%s=1\n", metaVersion)
 	fmt.Fprintf(&out, "%s=%s\n", metaCluster, escape(m.ClusterID))
-	return []byte(out.String())
+	return []byte(metaSeal + sum(out.String()) + "\n" + out.String())
 }
 
 // ParseMeta reads a meta.properties of version 1. Keys that it does not know are passed over.
 func ParseMeta(p []byte) (Meta, error) {
 	m, err := parseMeta(p)
+	if first, rest, _ := strings.Cut(string(p), "\n"); strings.HasPrefix(first, metaSeal) && err == nil {
+		err = checkSum(first[len(metaSeal):], rest)
+	}
 	if err != nil {
 		return Meta{}, fmt.Errorf("%w: %s: %w", ErrCorrupt, MetaFile, err)
 	}

@@ -9,16 +9,25 @@ import (
 	"lignum/core/record"
 )
 
-// EncodePartition makes a partition.metadata: two lines, "version: 0" and "topic_id: " with the id's text.
+// EncodePartition makes a partition.metadata: the lines "version: 0" and "topic_id: " with the id's text, and a seal that Kafka does not read.
 func EncodePartition(topic record.TopicID) []byte {
-	return []byte("version: 0\ntopic_id: " + topic.String())
+	text := "version: 0\ntopic_id: " + topic.String()
+	return []byte(text + "\n" + sealedLine + sum(text))
 }
 
 // ParsePartition reads a partition.metadata.
 func ParsePartition(p []byte) (record.TopicID, error) {
-	lines := strings.Split(strings.TrimRight(string(p), "\r\n"), "\n")
-	if len(lines) != 2 {
-		return record.TopicID{}, fmt.Errorf("%w: %d lines, want 2", ErrCorrupt, len(lines))
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(p), "\r\n", "\n"), "\r\n"), "\n")
+	if len(lines) == 3 {
+		seal, ok := strings.CutPrefix(lines[2], sealedLine)
+		if !ok {
+			return record.TopicID{}, fmt.Errorf("%w: %.40q, want %s", ErrCorrupt, lines[2], sealedLine)
+		}
+		if err := checkSum(seal, lines[0]+"\n"+lines[1]); err != nil {
+			return record.TopicID{}, err
+		}
+	} else if len(lines) != 2 {
+		return record.TopicID{}, fmt.Errorf("%w: %d lines, want 2 or 3", ErrCorrupt, len(lines))
 	}
 	version, ok := strings.CutPrefix(strings.TrimSpace(lines[0]), "version:")
 	if !ok || strings.TrimSpace(version) != "0" {

@@ -1,0 +1,18 @@
+package broker
+
+import (
+	"lignum/core/metadata"
+	"lignum/core/storage"
+)
+
+// Logs lists the logs that the broker has open, the metadata's included, in order. It is for those who look at a broker from outside, on the loop
+// or while that stands still; the result must not be changed.
+func (b *Broker) Logs() []*storage.Log {
+	if b.store == nil {
+		return nil
+	}
+	return b.store.Logs()
+}
+
+// Image is the metadata as the broker knows it, for the same readers.
+func (b *Broker) Image() *metadata.Image { return b.image }

@@ -1,0 +1,185 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"lignum/core/config"
+	"lignum/core/controller"
+	"lignum/core/env"
+	"lignum/core/metadata"
+	"lignum/core/peer"
+	"lignum/core/quorum"
+	"lignum/core/record"
+	"lignum/core/storage"
+	"lignum/core/wire"
+)
+
+// laneQuorum is the lane of the metadata quorum's own files.
+const laneQuorum env.Lane = 1
+
+// Purposes of links beside those of package peer: pulls wait at the other side, and must not hold up what does not wait.
+const purposePull = peer.Quorum + 1
+
+// maxUnanswered bounds the payloads that one member has not answered. What is too much is dropped, as if it had been lost on the way.
+const maxUnanswered = 256
+
+// metadataTopic is how the metadata log is kept: synced before anything is answered, and shortened by snapshots only.
+func (b *Broker) metadataTopic() config.Topic {
+	t := config.DefaultTopic()
+	t.FlushPolicy = config.Sync
+	t.CleanupDelete, t.CleanupCompact = false, false
+	t.SegmentBytes, t.SegmentMillis = b.config.MetadataSegmentBytes, b.config.MetadataSegmentMillis
+	t.RetentionBytes, t.RetentionMillis = config.Unlimited, config.Unlimited
+	return t
+}
+
+// metadataLog is the log as the quorum sees it.
+type metadataLog struct{ *storage.Log }
+
+// AdvanceStart moves the log start. The quorum does so only behind a checkpoint that is durable, so nothing waits for it.
+func (m metadataLog) AdvanceStart(o record.Offset) { m.Log.AdvanceStart(o, func(error) {}) }
+
+// openMetadata finds or makes the metadata log. A node that is no controller has none: it keeps the image in memory.
+func (b *Broker) openMetadata() {
+	if !b.config.Controller {
+		b.startQuorum(nil)
+		return
+	}
+	id := quorum.Partition()
+	if log := b.store.Log(id); log != nil {
+		log.Configure(b.metadataTopic())
+		b.startQuorum(log)
+		return
+	}
+	for _, bad := range b.store.Offline() {
+		if bad.ID == id {
+			b.fail(fmt.Errorf("the metadata log cannot be used: %w", bad.Err))
+			return
+		}
+	}
+	b.store.Create(id, quorum.TopicName, b.metadataTopic(), func(log *storage.Log, err error) {
+		if err != nil {
+			b.fail(fmt.Errorf("create the metadata log: %w", err))
+			return
+		}
+		b.startQuorum(log)
+	})
+}
+
+func (b *Broker) startQuorum(log *storage.Log) {
+	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	meta := b.store.Meta()
+	o := quorum.Options{
+		Node: b.node, Directory: quorum.Directory(meta.Directory), ClusterID: meta.ClusterID, Lane: laneQuorum,
+		Bootstrap: b.config.Bootstrap, Observer: !b.config.Controller || !b.config.Lone() && len(b.config.Voters) == 0,
+		ElectionTimeout:  millis(b.config.ElectionTimeoutMillis),
+		ElectionBackoff:  millis(b.config.ElectionBackoffMaxMillis),
+		FetchTimeout:     millis(b.config.QuorumFetchTimeoutMillis),
+		SnapshotBytes:    b.config.MetadataSnapshotBytes,
+		SnapshotInterval: millis(b.config.MetadataSnapshotMillis),
+	}
+	for _, v := range b.config.Voters {
+		o.Voters = append(o.Voters, quorum.Voter{ID: record.NodeID(v.ID), Address: v.Address()})
+	}
+	if b.config.Controller {
+		o.Address = b.config.ControllerAddress()
+	}
+	if b.config.Lone() {
+		o.Voters, o.Bootstrap = []quorum.Voter{{ID: b.node, Address: o.Address}}, nil
+	}
+	if log != nil {
+		o.Dir = log.Dir()
+	}
+	b.quorum = quorum.New(quorum.Ports{Disk: b.Disk, Jobs: b.Jobs, Clock: b.Clock, Rand: b.Rand}, o, quorum.Events{
+		Restore: b.restore, Apply: b.applyEntry, Snapshot: func() []byte { return b.image.Snapshot() },
+		Leading: b.leading, Send: b.sendPayload, Failed: b.fail,
+	})
+	if log == nil {
+		b.quorum.Start(nil)
+	} else {
+		b.quorum.Start(metadataLog{log})
+	}
+	if b.config.IsBroker && !b.config.Lone() {
+		b.join()
+	}
+	if !b.config.IsBroker {
+		b.serve()
+	}
+}
+
+// sendPayload sends what the quorum has to say to another node.
+func (b *Broker) sendPayload(o quorum.Outgoing) {
+	purpose := peer.Quorum
+	if o.Polls {
+		purpose = purposePull
+	}
+	link := b.peers.Link(o.To, purpose, o.Address)
+	if link.Pending() >= maxUnanswered {
+		return
+	}
+	request := wire.QuorumMessageRequest{ClusterID: []byte(b.store.Meta().ClusterID), Payload: o.Payload}
+	timeout := time.Duration(b.config.QuorumFetchTimeoutMillis) * time.Millisecond
+	body := func(dst []byte) []byte { return request.AppendTo(dst, 0) }
+	link.Call(wire.QuorumMessage, 0, body, timeout, func(r peer.Reply, err error) {
+		var answer wire.QuorumMessageResponse
+		if err != nil || answer.Decode(r.Body, 0) != nil || len(answer.Payload) == 0 {
+			return
+		}
+		b.quorum.Receive(answer.Payload, nil)
+	})
+}
+
+// restore takes over the image of a snapshot: at the start, or when this node has fallen far behind.
+func (b *Broker) restore(_ quorum.Position, snapshot []byte) error {
+	image, err := metadata.DecodeSnapshot(snapshot)
+	if err != nil {
+		return err
+	}
+	*b.image = *image
+	if b.replicas {
+		b.removeUnknown()
+		b.applyAll()
+	}
+	b.registered()
+	return nil
+}
+
+// applyEntry takes a committed entry into the image and, once there are replicas, has them follow.
+func (b *Broker) applyEntry(at quorum.Position, data []byte) {
+	records, err := metadata.DecodeRecords(data)
+	if err != nil {
+		b.fail(fmt.Errorf("metadata entry at offset %d: %w", at.Offset, err))
+		return
+	}
+	changes := b.image.Apply(metadata.Position{Offset: at.Offset, Epoch: at.Epoch}, records)
+	if b.replicas {
+		b.apply(changes)
+	}
+	b.registered()
+}
+
+// propose writes records to the metadata log.
+func (b *Broker) propose(records []metadata.Record, done func(error)) {
+	b.quorum.Propose(metadata.AppendRecords(nil, records), func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		done(nil)
+	})
+}
+
+// begin lets a node that is a cluster by itself go on, once it leads its quorum.
+func (b *Broker) begin() {
+	if b.replicas || b.state != starting {
+		return
+	}
+	b.replicas = true
+	b.register()
+}
+
+// newController makes the decider. It decides nothing before this node is the active controller.
+func (b *Broker) newController() {
+	b.controller = &controller.Controller{Image: b.image, Rand: b.Rand, Settings: controller.SettingsOf(b.config)}
+}

@@ -1,0 +1,67 @@
+package broker
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"lignum/core/partition"
+	"lignum/core/peer"
+	"lignum/core/record"
+	"lignum/core/replication"
+	"lignum/core/wire"
+)
+
+// purposeFetch is the purpose of the first fetcher's link; the others follow.
+const purposeFetch = purposePull + 1
+
+// newReplication makes what keeps this broker's followers and in-sync sets going. A broker that is a cluster by itself has none of it.
+func (b *Broker) newReplication() {
+	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	lag := func() time.Duration { return millis(b.config.ReplicaLagMillis) }
+	b.replication = replication.New(replication.Ports{
+		Clock: b.Clock, Timers: &b.timers, Log: b.Log, Fetch: b.fetchFrom, Control: b.askController,
+		BrokerEpoch: func() int64 { return int64(b.member.epoch) },
+		Partitions:  b.partitions.All,
+	}, replication.Options{
+		Node: b.node, ClusterID: b.store.Meta().ClusterID, Fetchers: int(b.config.ReplicaFetchers),
+		MinBytes: b.config.ReplicaFetchMinBytes, MaxBytes: b.config.ReplicaFetchMaxBytes, ResponseMaxBytes: b.config.ReplicaFetchResponseBytes,
+		Wait: millis(b.config.ReplicaFetchWaitMillis), Backoff: millis(b.config.ReplicaFetchBackoffMillis),
+		Timeout: millis(b.config.ReplicaSocketTimeoutMillis), Lag: lag,
+	})
+	b.cluster = &partition.Cluster{
+		Clock: b.Clock, AlterISR: b.replication.AlterISR, Fetchable: b.replication.Fetchable, Lag: lag,
+		BrokerEpoch: func(id record.NodeID) int64 {
+			if other := b.image.Broker(id); other != nil {
+				return int64(other.Epoch)
+			}
+			return -1
+		},
+		Active: b.image.Active,
+		Leased: b.leased,
+	}
+	b.replication.Start()
+}
+
+// fetchFrom sends a follower's fetch to its leader, on the listener that brokers use among themselves.
+func (b *Broker) fetchFrom(leader record.NodeID, fetcher int, r *wire.FetchRequest, timeout time.Duration, done func([]byte, error)) bool {
+	other := b.image.Broker(leader)
+	if other == nil {
+		return false
+	}
+	e, ok := other.Endpoint(b.config.InterBrokerListener)
+	if !ok {
+		return false
+	}
+	body := func(dst []byte) []byte { return r.AppendTo(dst, replication.FetchVersion) }
+	link := b.peers.Link(leader, purposeFetch+peer.Purpose(fetcher), hostPort(e.Host, e.Port))
+	link.Call(wire.Fetch, replication.FetchVersion, body, timeout, func(reply peer.Reply, err error) { done(reply.Body, err) })
+	return true
+}
+
+func hostPort(host string, port uint16) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(port))
+}

@@ -1,0 +1,63 @@
+package partition
+
+import (
+	"errors"
+	"slices"
+
+	"lignum/core/commitlog"
+	"lignum/core/commitlog/checkpoint"
+	"lignum/core/record"
+)
+
+// Repair is what a damaged replica needs next. A log that has lost what it held must not be elected and must not count, so the cluster is told
+// first; only when that is committed an empty log takes its place, which catches up like that of any new replica (L7).
+type Repair uint8
+
+const (
+	// Sound: nothing is to be done.
+	Sound Repair = iota
+	// Report: the controller is to be told that the replica is damaged.
+	Report
+	// Wait: nobody can be copied from now.
+	Wait
+	// Renew: the damaged log is to be set aside and the replica to be opened with an empty one.
+	Renew
+	// Place: the controller is to be told where the new log lies.
+	Place
+)
+
+// Repair is the next step.
+func (p *Partition) Repair() Repair {
+	switch {
+	case damaged(p.failure) && !p.state.Lost:
+		return Report
+	case damaged(p.failure) && (p.state.Leader < 0 || p.leads() || slices.Contains(p.state.ISR, p.self) || slices.Contains(p.state.ELR, p.self)):
+		return Wait
+	case damaged(p.failure):
+		return Renew
+	case p.state.Lost && p.log != nil:
+		return Place
+	}
+	return Sound
+}
+
+// damaged reports whether a log failed because its content is not what was written.
+func damaged(err error) bool {
+	return errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, checkpoint.ErrCorrupt)
+}
+
+// mend has somebody look after the replica if it needs that.
+func (p *Partition) mend() {
+	if p.cluster != nil && p.Repair() != Sound {
+		p.cluster.Damaged(p)
+	}
+}
+
+// ReadFailed is called with the error of a read. A leader that finds its log damaged gives up if there is another replica that holds all of
+// it; it may be able to serve the rest otherwise.
+func (p *Partition) ReadFailed(err error) {
+	others := slices.ContainsFunc(p.state.ISR, func(id record.NodeID) bool { return id != p.self })
+	if p.cluster != nil && p.log != nil && others && damaged(err) {
+		p.fail(err)
+	}
+}

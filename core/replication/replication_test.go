@@ -1,0 +1,346 @@
+package replication_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"lignum/core/api"
+	"lignum/core/commitlog"
+	"lignum/core/partition"
+	"lignum/core/record"
+	"lignum/core/wire"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func part(topic byte, index int32) record.Partition {
+	return record.Partition{Topic: record.TopicID{topic}, Index: index}
+}
+
+// TestRecordsReachEveryReplica: acks=all is answered after a round trip of each follower and no later, for many partitions at once.
+func TestRecordsReachEveryReplica(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 9)
+	r.run(time.Second)
+	for round := range 5 {
+		var all []*settled
+		start := r.clock.Now()
+		for i := range int32(9) {
+			all = append(all, r.produce(part(1, i), number(round)))
+		}
+		r.run(50 * time.Millisecond)
+		for i, s := range all {
+			if !s.done || s.code != wire.None || s.at.Sub(start) > 6*time.Millisecond {
+				t.Errorf("round %d, partition %d: answered %v with %v after %v", round, i, s.done, s.code, s.at.Sub(start))
+			}
+		}
+	}
+	r.run(2 * time.Second)
+	for i := range int32(9) {
+		r.same(part(1, i), 5)
+	}
+}
+
+// TestIdleFollowersAskSeldom: a leader holds a fetch until there is something to say.
+func TestIdleFollowersAskSeldom(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 30)
+	r.run(time.Second)
+	r.fetches = 0
+	r.run(10 * time.Second)
+	if r.fetches > 6*21 { // six pairs, twice a second
+		t.Errorf("%d fetches in ten idle seconds", r.fetches)
+	}
+}
+
+// TestNewLeaderIsFollowedAtOnce: the fetch that the leader holds for other partitions does not keep a new one waiting.
+func TestNewLeaderIsFollowedAtOnce(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 6)
+	r.run(time.Second)
+	r.produce(part(1, 0), "before")
+	r.run(40 * time.Millisecond)
+	r.elect(part(1, 0), 1)
+	r.run(4 * time.Millisecond)
+	start := r.clock.Now()
+	s := r.produce(part(1, 0), "after")
+	r.run(100 * time.Millisecond)
+	if !s.done || s.code != wire.None || s.at.Sub(start) > 30*time.Millisecond {
+		t.Errorf("answered %v with %v after %v", s.done, s.code, s.at.Sub(start))
+	}
+	r.run(time.Second)
+	r.same(part(1, 0), 2)
+}
+
+// TestWaitersAreToldOfAnElection: nobody knows what becomes of a record that was not committed (D2).
+func TestWaitersAreToldOfAnElection(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	r.run(time.Second)
+	r.brokers[2].down = true
+	s := r.produce(part(1, 0), "lost?")
+	r.run(50 * time.Millisecond)
+	if s.done {
+		t.Fatal("acknowledged without a member of the ISR")
+	}
+	r.elect(part(1, 0), 1)
+	r.run(50 * time.Millisecond)
+	if !s.done || s.code != wire.NotLeaderOrFollower {
+		t.Errorf("told %v, %v", s.done, s.code)
+	}
+}
+
+// TestISRFollowsTheReplicas: one that does not fetch leaves after replica.lag.time.max.ms and comes back when it has caught up.
+func TestISRFollowsTheReplicas(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	r.run(time.Second)
+	id := part(1, 0)
+	r.brokers[2].slow = true
+	s := r.produce(id, "a")
+	r.run(20 * time.Second)
+	if !slices.Equal(r.states[id].ISR, []record.NodeID{0, 1}) || !s.done || s.code != wire.None {
+		t.Fatalf("ISR %v, told %v %v", r.states[id].ISR, s.done, s.code)
+	}
+	r.brokers[2].slow = false
+	r.run(2 * time.Second)
+	if len(r.states[id].ISR) != 3 {
+		t.Errorf("ISR %v", r.states[id].ISR)
+	}
+	r.same(id, 1)
+}
+
+// TestFewInSync: below min.insync.replicas acks=all is refused, and what waits is answered.
+func TestFewInSync(t *testing.T) {
+	r := newRig(t, 3)
+	r.topic.MinInSyncReplicas = 2
+	r.create(1, 1)
+	r.run(time.Second)
+	id := part(1, 0)
+	r.brokers[1].down, r.brokers[2].down = true, true
+	s := r.produce(id, "a")
+	r.run(20 * time.Second)
+	if s.code != wire.NotEnoughReplicasAfterAppend {
+		t.Errorf("told %v, %v; ISR %v", s.done, s.code, r.states[id].ISR)
+	}
+	if again := r.produce(id, "b"); again.code != wire.NotEnoughReplicas {
+		t.Errorf("told %v, %v", again.done, again.code)
+	}
+	if mark := r.brokers[0].set.Get(id).HighWatermark(); mark != 0 {
+		t.Errorf("the mark has moved to %d", mark)
+	}
+}
+
+// TestWishesOutliveTheController: they are sent again until they are answered.
+func TestWishesOutliveTheController(t *testing.T) {
+	r := newRig(t, 3)
+	tries := 0
+	r.controller = func(q *kmsg.AlterPartitionRequest) (*kmsg.AlterPartitionResponse, error) {
+		switch tries++; tries {
+		case 1:
+			return nil, errors.New("unreachable")
+		case 2:
+			out := q.ResponseKind().(*kmsg.AlterPartitionResponse)
+			out.ErrorCode = int16(wire.NotController)
+			return out, nil
+		case 3:
+			_, _ = r.alter(q) // the answer is lost
+			return nil, errors.New("no answer")
+		}
+		return r.alter(q)
+	}
+	r.create(1, 3, 0, 1)
+	r.run(3 * time.Second)
+	for i := range int32(2) {
+		if isr := r.states[part(1, i)].ISR; len(isr) != 3 {
+			t.Errorf("ISR %v of partition %d", isr, i)
+		}
+	}
+}
+
+// TestLeaderThatComesBack: a follower whose leader was away goes on in a new session.
+func TestLeaderThatComesBack(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 2)
+	r.run(time.Second)
+	r.brokers[0].down = true
+	r.run(40 * time.Second)
+	r.brokers[0].down = false
+	delete(r.brokers[0].sessions, 1)
+	r.brokers[0].replies[1] = nil
+	r.run(time.Second)
+	s := r.produce(part(1, 0), "a")
+	r.run(40 * time.Second)
+	if !s.done || s.code != wire.None {
+		t.Errorf("told %v %v; log %v", s.done, s.code, r.logged)
+	}
+}
+
+// TestLogStartReachesFollowers: DeleteRecords is answered when the start has moved everywhere, without a wait for the fetch that the leader holds.
+func TestLogStartReachesFollowers(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	r.run(time.Second)
+	id := part(1, 0)
+	for i := range 4 {
+		r.produce(id, number(i))
+	}
+	r.run(time.Second)
+	var low record.Offset = -1
+	start := r.clock.Now()
+	took := time.Duration(-1)
+	r.brokers[0].set.Get(id).DeleteRecords(3, func(o record.Offset, code wire.ErrorCode) {
+		if low, took = o, r.clock.Now().Sub(start); code != wire.None {
+			t.Error(code)
+		}
+	})
+	r.run(2 * time.Second)
+	if low != 3 || took < 0 || took > 100*time.Millisecond {
+		t.Errorf("low watermark %d after %v", low, took)
+	}
+	for _, b := range r.brokers {
+		if o := b.set.Get(id).StartOffset(); o != 3 {
+			t.Errorf("the log of broker %d starts at %d", b.id, o)
+		}
+	}
+}
+
+// TestFollowerBehindTheLogStart starts anew where the leader's log begins.
+func TestFollowerBehindTheLogStart(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 1, 0)
+	id := part(1, 0)
+	r.brokers[1].down = true
+	for i := range 4 {
+		r.produce(id, number(i))
+	}
+	r.run(time.Second)
+	r.brokers[0].set.Get(id).DeleteRecords(3, func(record.Offset, wire.ErrorCode) {})
+	r.run(time.Second)
+	r.brokers[1].down = false
+	r.run(40 * time.Second)
+	r.same(id, 4)
+	if o := r.brokers[1].set.Get(id).StartOffset(); o != 3 || len(r.states[id].ISR) != 2 {
+		t.Errorf("the follower starts at %d, ISR %v", o, r.states[id].ISR)
+	}
+}
+
+// TestForgottenReplicas: a replica that is gone is fetched for no more, and a new one of the same name is.
+func TestForgottenReplicas(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 2)
+	r.run(time.Second)
+	b := r.brokers[1]
+	p := b.set.Take(part(1, 0))
+	p.Close(wire.UnknownTopicOrPartition)
+	b.manager.Forget(p)
+	r.run(time.Second)
+	s := r.states[part(1, 0)]
+	again := partition.New(part(1, 0), "t1", 1, r.topic, b.cluster)
+	b.set.Add(again)
+	again.Follow(s)
+	b.store.Delete(part(1, 0), func(error) { b.store.Create(part(1, 0), "t1", r.topic, again.Opened) })
+	r.run(time.Second)
+	done := r.produce(part(1, 0), "a")
+	r.run(time.Second)
+	if !done.done || done.code != wire.None {
+		t.Errorf("told %v %v", done.done, done.code)
+	}
+}
+
+// TestSyncedTag: this package and the handler that reads the request mean the same tag.
+func TestSyncedTag(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 1)
+	r.run(time.Second)
+	s := r.states[part(1, 0)]
+	s.FlushPending = true
+	s.LeaderEpoch++
+	r.decide(part(1, 0), s)
+	r.run(time.Second)
+	if len(r.altered) == 0 {
+		t.Fatal("nobody says that the flush barrier is reached")
+	}
+	synced := false
+	r.altered[0].Topics[0].Partitions[0].UnknownTags.Each(func(tag uint32, _ []byte) { synced = synced || tag == api.TagSynced })
+	if !synced {
+		t.Error("the request has no such tag")
+	}
+}
+
+// TestDamagedReplica is reported, taken out of every set, and copied anew; a leader hands over before that (L7).
+func TestDamagedReplica(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	id := part(1, 0)
+	r.run(time.Second)
+	for i := range 3 {
+		r.produce(id, number(i))
+	}
+	r.run(time.Second)
+	r.brokers[0].set.Get(id).ReadFailed(fmt.Errorf("a cold read: %w", commitlog.ErrCorrupt))
+	r.run(5 * time.Second)
+	if r.renewed != 1 || len(r.lost) != 0 || r.states[id].Leader == 0 || len(r.states[id].ISR) != 3 {
+		t.Errorf("renewed %d times, lost %v, leader %d, ISR %v", r.renewed, r.lost, r.states[id].Leader, r.states[id].ISR)
+	}
+	r.same(id, 3)
+}
+
+// TestNearestReplica (KIP-392): a leader sends consumers to a replica in their rack, which serves what is committed and does not guess.
+func TestNearestReplica(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	for _, b := range r.brokers {
+		b.config.RackAwareReads = true
+	}
+	id := part(1, 0)
+	r.run(time.Second)
+	r.produce(id, "a")
+	r.produce(id, "b")
+	r.run(time.Second)
+	for _, c := range []struct {
+		at        record.NodeID
+		offset    record.Offset
+		rack      string
+		preferred int32
+		code      wire.ErrorCode
+		records   bool
+	}{
+		{0, 0, "rack2", 2, wire.None, false},
+		{0, 0, "rack0", -1, wire.None, true},
+		{0, 0, "elsewhere", -1, wire.None, true},
+		{0, 0, "", -1, wire.None, true},
+		{2, 0, "rack2", -1, wire.None, true},
+		{2, 2, "rack2", -1, wire.None, false},
+		{2, 3, "rack2", -1, wire.OffsetNotAvailable, false},
+		{0, 3, "rack0", -1, wire.OffsetOutOfRange, false},
+	} {
+		got := r.consume(c.at, id, c.offset, c.rack)
+		if got.Preferred != c.preferred || got.Error != c.code || (len(got.Records) > 0) != c.records {
+			t.Errorf("%+v: prefers %d, %v, %d bytes", c, got.Preferred, got.Error, len(got.Records))
+		}
+	}
+	r.brokers[2].slow = true
+	r.produce(id, "c")
+	r.run(100 * time.Millisecond)
+	if got := r.consume(2, id, 2, "rack2"); got.Error != wire.None || len(got.Records) > 0 {
+		t.Errorf("a follower serves what is not committed: %v, %d bytes", got.Error, len(got.Records))
+	}
+}
+
+// TestMarkGoesToReadersAtOnce: with readers at the followers the mark does not wait for the fetch that the leader holds.
+func TestMarkGoesToReadersAtOnce(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	for _, b := range r.brokers {
+		b.config.RackAwareReads = true
+	}
+	id := part(1, 0)
+	r.run(time.Second)
+	r.produce(id, "a")
+	r.run(15 * time.Millisecond)
+	r.same(id, 1)
+}

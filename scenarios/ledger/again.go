@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"slices"
+
+	"lignum/core/record"
+	"lignum/linearizability/history"
+)
+
+// Succeed opens the books of a partition of a topic that was made again under the name of one that was deleted. What was asked of the old
+// one by its name, and was not answered, may be done to the new one: a name is all that such a request has.
+func (p *Partition) Succeed(old *Partition) {
+	if p == old || !old.closing {
+		return
+	}
+	p.before = append(p.before, old)
+	p.deleteUpTo = max(p.deleteUpTo, old.deleteUpTo)
+	p.Join(old)
+}
+
+// Join opens the books of a partition that its topic has been given later, or again: changes of the policy may be under way.
+func (p *Partition) Join(other *Partition) {
+	if !other.pure {
+		p.pure, p.syncSince = false, forever
+	}
+}
+
+// heir finds the batch of a predecessor that came late: it was on its way when the predecessor was deleted, or was sent after it (X4).
+func (p *Partition) heir(b *Batch) bool {
+	if b == nil || b.Part == p || !b.late || !slices.Contains(p.before, b.Part) {
+		return false
+	}
+	b.Part = p
+	p.batches = append(p.batches, b)
+	p.inherited = true
+	return true
+}
+
+// Verbatim says whether batches are kept as they were sent, but for what a broker assigns.
+func (p *Partition) Verbatim() bool { return !p.settings.Recompressed }
+
+// contentOf identifies the records of a batch, however they are compressed.
+func (l *Ledger) contentOf(b record.Batch) (uint64, error) {
+	chain := uint64(b.Count())
+	text := func(p []byte) {
+		n := uint64(len(p)) << 1
+		if p == nil {
+			n = 1
+		}
+		chain = chainOf(history.Chain(chain, n), p)
+	}
+	chain = history.Chain(chain, uint64(b.ProducerID()))
+	chain = history.Chain(chain, uint64(b.ProducerEpoch())<<32|uint64(uint32(b.BaseSequence())))
+	err := l.reader.Each(b, func(r record.Record) error {
+		chain = history.Chain(chain, uint64(r.OffsetDelta))
+		chain = history.Chain(chain, uint64(r.Timestamp))
+		text(r.Key)
+		text(r.Value)
+		return nil
+	})
+	return chain, err
+}
+
+// batchOf finds who sent a batch that is delivered; nil if nobody did.
+func (p *Partition) batchOf(b record.Batch) *Batch {
+	if batch := p.ledger.bodies[BodyOf(b)]; batch != nil || !p.settings.Recompressed {
+		return batch
+	}
+	content, err := p.ledger.contentOf(b)
+	if err != nil {
+		return nil
+	}
+	return p.ledger.contents[content]
+}

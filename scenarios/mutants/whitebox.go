@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// seededTest is a test of a package that runs seeds: it takes -from and -seeds, and fails with "seed n: ... (invariant)".
+type seededTest struct{ pkg, name string }
+
+// testOf is the test that finds a mutant, if the first line of its patch names one: "# test: ./core/quorum BadDays". Such a mutant lives
+// below what a scenario of the whole broker shows.
+func (r *runner) testOf(id string) (t seededTest, ok bool) {
+	patch, err := os.ReadFile(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
+	if err != nil {
+		return t, false
+	}
+	first, _, _ := strings.Cut(string(patch), "\n")
+	named, ok := strings.CutPrefix(first, "# test: ")
+	if fields := strings.Fields(named); ok && len(fields) == 2 {
+		return seededTest{fields[0], fields[1]}, true
+	}
+	return t, false
+}
+
+// tryTest is try for a mutant that a test finds.
+func (r *runner) tryTest(id, scratch string, t seededTest) (o outcome) {
+	o.id, o.white = id, true
+	tree, binary := filepath.Join(scratch, "tree"), filepath.Join(scratch, "test")
+	if o.trouble = r.mutate(id, tree); o.trouble != nil {
+		return o
+	}
+	if o.trouble = copyTests(filepath.Join(r.root, t.pkg), filepath.Join(tree, t.pkg)); o.trouble != nil {
+		return o
+	}
+	if o.trouble = command(tree, "go", "test", "-c", "-o", binary, t.pkg); o.trouble != nil {
+		return o
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
+	defer cancel()
+	began := time.Now()
+	out, _ := exec.CommandContext(ctx, binary, "-test.run", t.name, "-from", strconv.FormatUint(r.from, 10), "-seeds", "1000000000").Output()
+	o.took = time.Since(began)
+	o.readTest(out, r.from)
+	return o
+}
+
+// copyTests copies the tests of one package.
+func copyTests(from, to string) error {
+	names, err := filepath.Glob(filepath.Join(from, "*_test.go"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(name)), content, 0o644); err != nil {
+			return fmt.Errorf("copy %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+var (
+	testLine      = regexp.MustCompile(`(?m)\bseed (\d+): (.*)$`)
+	invariantName = regexp.MustCompile(`\(([A-Z]+\d+)\)\s*$`)
+)
+
+// readTest takes what a test printed.
+func (o *outcome) readTest(out []byte, from uint64) {
+	m := testLine.FindSubmatch(out)
+	if m == nil {
+		return
+	}
+	seed, _ := strconv.ParseUint(string(m[1]), 10, 64)
+	o.found, o.seeds, o.replay, o.invariant = true, int(seed-from)+1, "seed "+string(m[1]), "violation"
+	if name := invariantName.FindSubmatch(m[2]); name != nil {
+		o.invariant = string(name[1])
+	}
+}
