@@ -1,5 +1,5 @@
 # Lignum. `make` alone lists the targets. Everything but `clients` needs only Go, git and make; `check` also a C compiler,
-# for the race detector.
+# for the race detector; `cluster-test` cuts networks only as root.
 
 GO       ?= go
 ARGS     ?=
@@ -20,11 +20,15 @@ LIGNUM = bin/lignum
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## start a single broker on LISTEN (127.0.0.1:9092), data in DATA_DIR (lignum-data); ARGS are passed on
 	$(LIGNUM) serve --data-dir $(DATA_DIR) --listen $(LISTEN) $(ARGS)
+
+.PHONY: cluster
+cluster: build ## start three brokers on loopback (localhost:19092 to 19094), data in lignum-cluster; Ctrl-C stops them
+	deploy/cluster
 
 .PHONY: build
 build: ## build the static binary bin/lignum
@@ -85,6 +89,10 @@ fuzz: ## run every fuzz target for FUZZTIME (20s)
 .PHONY: clients
 clients: build ## real Kafka clients against the binary (installs what it needs)
 	scenarios/clients/run
+
+.PHONY: cluster-test
+cluster-test: build ## real clients against three brokers that are killed, stopped and cut off (the latter as root); ARGS=-cluster-time=10m
+	LIGNUM_BINARY=$(CURDIR)/$(LIGNUM) scenarios/clients/run --cluster -- $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built; data stays

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	domainPlan = sim.DomainUser + 1 + iota
 	domainSettings
 	domainStrikes
+	domainCluster
 )
 
 // plan is what a seed wants to happen: who takes part, and how the world is.
@@ -56,7 +58,18 @@ func newPlan(o Options) plan {
 	p.planTopics(&r)
 	p.planProducers(&r)
 	p.planConsumers(&r)
+	p.planSequences()
 	return p
+}
+
+// planSequences has idempotent producers begin close to the greatest sequence, at times.
+func (p *plan) planSequences() {
+	r := sim.NewStream(p.seed, domainPlan, 1)
+	for i := range p.producers {
+		if r.Below(3) == 0 {
+			p.producers[i].First = math.MaxInt32 - int32(r.Below(200))
+		}
+	}
 }
 
 func (p *plan) planTopics(r *sim.Stream) {

@@ -108,6 +108,7 @@ func (s Scenario) Idle(sum *Summary) []string {
 func All() []Scenario {
 	return []Scenario{
 		{Name: "single", About: "one broker, all kinds of clients, crashes and disk faults", Run: Single, Faults: singleFaults},
+		{Name: "cluster", About: "three brokers and more: crashes, cuts of the network, pauses, disk faults, elections, reassignments", Run: Cluster, Faults: clusterHappens},
 		{Name: "rot", About: "one broker on a disk that lies: rot, bad sectors, phantom and misdirected writes", Run: Rot, Faults: rotFaults},
 	}
 }

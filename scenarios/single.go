@@ -9,7 +9,6 @@ import (
 	"lignum/core/broker"
 	"lignum/core/env"
 	"lignum/core/record"
-	"lignum/linearizability"
 	"lignum/scenarios/inspect"
 	"lignum/scenarios/ledger"
 	"lignum/scenarios/traffic"
@@ -74,7 +73,7 @@ func newSingle(o Options, name string, lies bool) *single {
 	s.books = ledger.New(ledger.World{
 		Now: func() int64 { return int64(s.world.Now()) }, Losses: s.losses, Fail: s.fail,
 	})
-	s.stage = traffic.NewStage(s.world, s.host, "PLAINTEXT", s.books, wallAtStart)
+	s.stage = traffic.NewStage(s.world, []traffic.Node{{ID: 1, Host: s.host}}, "PLAINTEXT", s.books, wallAtStart)
 	if lies {
 		s.host.Disk().OnWound(s.struck)
 		s.stage.Excused = s.excused
@@ -275,25 +274,10 @@ func (s *single) result() Result {
 		Lives: s.host.Life(), Faults: s.faults.happened(), Totals: s.books.Totals(),
 	}
 	if len(s.world.Findings()) == 0 {
-		r.Judged = s.judge()
+		r.Judged = judge(s.books)
 	}
 	r.Checks = s.books.Checks()
 	r.Trace = s.world.Trace()
 	r.Findings = s.world.Findings()
 	return r
-}
-
-// judge looks for an order of what clients did with each partition.
-func (s *single) judge() uint64 {
-	n := uint64(0)
-	for _, p := range s.books.Partitions() {
-		if !p.Judgeable() {
-			continue
-		}
-		log := p.History()
-		n += uint64(len(log.Ops))
-		v := linearizability.JudgePartition(log)
-		s.books.Check("linearizable", v == linearizability.Linearizable, "%s: the history of %d operations is %s", log.Name, len(log.Ops), v)
-	}
-	return n
 }

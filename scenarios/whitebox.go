@@ -18,10 +18,14 @@ import (
 
 // How often it is looked into the broker. Each look is at one log.
 const (
+	nodeID      = 1 // of the broker
 	lookEvery   = 200 * time.Millisecond
-	ackedEvery  = 8                // of so many acknowledged batches one is looked for on the medium
-	flushLeeway = 2 * time.Second  // of a disk on which nothing takes unusually long
-	longest     = 10 * time.Second // of a pause or a slow call
+	lookBudget  = 64 << 10              // bytes that may be read for a look; whoever has read more waits
+	ackedEvery  = 8                     // of so many acknowledged batches one is looked for on the medium
+	flushLeeway = 2 * time.Second       // of a disk on which nothing takes unusually long
+	syncTime    = 20 * time.Millisecond // of each file that is synced meanwhile: a start may leave hundreds, on one lane
+	joining     = 2 * time.Second       // how long what is acknowledged is looked at closely when a log has changed to sync
+	longest     = 10 * time.Second      // of a pause or a slow call
 )
 
 // whitebox holds what the broker believes and what it does to its disk against what the files say, while it runs. Clients cannot see that; but
@@ -35,14 +39,19 @@ type whitebox struct {
 	durable map[record.Partition]record.Offset // of the present process
 	own     map[record.Partition]record.Offset // up to there in the log's own files on the medium
 	waiting map[record.Partition]unflushed
-	slow    uint64      // what has taken long so far
-	calm    env.Instant // from when on none of it goes on
+	async   map[record.Partition]env.Instant // when a log was last seen under async
+	joined  map[record.Partition]join        // what was looked at since
+	over    int64                            // bytes read beyond what the looks so far may cost
+	read    int64                            // bytes read up to the last look
+	slow    uint64                           // what has taken long so far
+	calm    env.Instant                      // from when on none of it goes on
 }
 
 // unflushed is a log end that flush.ms wants on the medium.
 type unflushed struct {
-	end record.Offset
-	at  env.Instant
+	end   record.Offset
+	at    env.Instant
+	syncs uint64 // up to then
 }
 
 // begin starts looking. A disk that lies is not looked at: there anything may be found.
@@ -74,10 +83,11 @@ func (w *whitebox) born() {
 	if !w.s.lies {
 		w.eye.Begin()
 		w.eye.Recover(int(w.s.host.Life()))
-		w.eye.Watch(w.inUse)
+		w.eye.Watch(w.inUse).Committing = w.committing
 	}
 	w.calm = w.s.world.Now()
 	w.durable, w.own, w.waiting = map[record.Partition]record.Offset{}, map[record.Partition]record.Offset{}, map[record.Partition]unflushed{}
+	w.async, w.joined = map[record.Partition]env.Instant{}, map[record.Partition]join{}
 }
 
 // inUse finds the log of a directory, if the process serves.
@@ -145,6 +155,7 @@ func number64(text string) int64 {
 func (w *whitebox) look() {
 	s := w.s
 	w.settle()
+	w.over = max(0, w.over-lookBudget)
 	if !s.host.Running() || !s.ready {
 		return
 	}
@@ -153,14 +164,29 @@ func (w *whitebox) look() {
 		return
 	}
 	w.looks++
+	if w.tired() {
+		return
+	}
 	l := logs[w.looks%len(logs)]
 	if l.Failure() != nil || !l.AtRest() {
 		return
 	}
+	w.joins(l)
 	w.flushed(l)
+	if p := s.node.Image().Partition(l.ID()); p != nil && p.Leader == nodeID {
+		w.eye.Elected(l, p.LeaderEpoch)
+	}
 	if w.eye.Live(l) && l.ID() == quorum.Partition() {
 		w.eye.Image(s.node.Image())
 	}
+}
+
+// tired says whether the last looks have cost so much that others shall wait. Big logs are looked at less often by that.
+func (w *whitebox) tired() bool {
+	read := w.eye.Spent()
+	w.over = max(0, w.over+read-w.read)
+	w.read = read
+	return w.over > lookBudget
 }
 
 // flushed looks at what a log counts as flushed: it never goes back (D4), is really on the medium, covers the high watermark under sync (D3), and keeps
@@ -187,10 +213,11 @@ func (w *whitebox) flushed(l *storage.Log) {
 	}
 	since, now := w.waiting[id], s.world.Now()
 	if since.at < w.calm || durable >= since.end || now < w.calm {
-		w.waiting[id] = unflushed{l.EndOffset(), now}
+		w.waiting[id] = unflushed{l.EndOffset(), now, w.eye.Syncs()}
 		return
 	}
-	w.check("flush.ms", now.Sub(since.at) <= time.Duration(millis)*time.Millisecond+flushLeeway,
+	leeway := flushLeeway + time.Duration(w.eye.Syncs()-since.syncs)*syncTime
+	w.check("flush.ms", now.Sub(since.at) <= time.Duration(millis)*time.Millisecond+leeway,
 		"%s: offset %d is not on the medium %v after it was written, flush.ms is %d", l.Dir(), since.end-1, now.Sub(since.at), millis)
 }
 
@@ -203,10 +230,12 @@ func (w *whitebox) settle() {
 	}
 }
 
-// acknowledged looks for a batch on the medium that was acknowledged to acks=all under sync (D3).
+// acknowledged looks for a batch on the medium that was acknowledged to acks=all under sync (D3), and for what lies below it: it was acknowledged with
+// it. That is worth a look every time while a log changes from async to sync, where the journal has only what is new.
 func (w *whitebox) acknowledged(t *traffic.Target, b record.Batch, at record.Offset) {
 	w.acked++
-	if w.acked%ackedEvery != 0 || w.last == nil {
+	some := w.acked%ackedEvery == 0 && !w.tired()
+	if w.last == nil || !some && !w.s.plan.admin.Policies {
 		return
 	}
 	dir := t.Topic + "-" + strconv.Itoa(int(t.Index))
@@ -214,9 +243,54 @@ func (w *whitebox) acknowledged(t *traffic.Target, b record.Batch, at record.Off
 		if l.Dir() != dir || at < l.StartOffset() {
 			continue
 		}
+		if w.joins(l) {
+			some = true
+		} else if !some {
+			return
+		}
 		w.check("D3", w.eye.Holds(dir, at, b), "%s: the batch of %d records at offset %d was acknowledged and is not on the medium", dir, b.Count(), at)
-		if w.acked%(2*ackedEvery) == 0 && w.s.ready && l.AtRest() {
-			w.own[l.ID()] = w.eye.Flushed(dir, min(at, l.EndOffset()), w.own[l.ID()]) // what lies below was acknowledged with it
+		if (w.joins(l) || w.acked%(2*ackedEvery) == 0) && w.s.ready && l.Failure() == nil && l.WrittenEnd() >= at {
+			w.own[l.ID()] = w.eye.Flushed(dir, at, w.own[l.ID()])
 		}
 	}
+}
+
+// join is a look at a log that has changed to sync.
+type join struct {
+	durable record.Offset
+	looks   int
+}
+
+// closeLooks is how many such looks there are for a change.
+const closeLooks = 4
+
+// committing holds logs that have changed to sync against the journal, at the moment before its next sync: what it keeps of them has to be told there, or a
+// power cut takes it.
+func (w *whitebox) committing() {
+	if !w.s.plan.admin.Policies || !w.s.ready {
+		return
+	}
+	for _, l := range w.s.node.Logs() {
+		if !w.joins(l) {
+			delete(w.joined, l.ID())
+			continue
+		}
+		seen, durable := w.joined[l.ID()], l.DurableEnd()
+		if seen.looks == closeLooks || durable == seen.durable || durable <= l.RecoveryPoint() || l.Failure() != nil {
+			continue
+		}
+		w.joined[l.ID()] = join{durable, seen.looks + 1}
+		w.eye.Promised(l.Dir(), l.ID(), durable)
+	}
+}
+
+// joins says whether a log has changed to sync a short while ago.
+func (w *whitebox) joins(l *storage.Log) bool {
+	now := w.s.world.Now()
+	if l.Policy() == config.Async {
+		w.async[l.ID()] = now
+		return false
+	}
+	last, was := w.async[l.ID()]
+	return was && now.Sub(last) < joining
 }

@@ -80,6 +80,18 @@ func (d *Disk) Names(l Layer, path string) []string {
 	return names(i.dir.of(l))
 }
 
+// EachName visits the names in a directory of a layer, in no order.
+func (d *Disk) EachName(l Layer, path string, visit func(name string)) {
+	i := d.look(l, path)
+	if i == nil || i.dir == nil {
+		return
+	}
+	//house:anyorder whoever asks is told so
+	for name := range i.dir.of(l) {
+		visit(name)
+	}
+}
+
 // Has says whether a layer has the name.
 func (d *Disk) Has(l Layer, path string) bool { return d.look(l, path) != nil }
 

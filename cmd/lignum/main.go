@@ -30,7 +30,7 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), versionCommand(), perfCommand(), simCommand())
+	root.AddCommand(serveCommand(), versionCommand(), perfCommand(), simCommand(), quorumCommand())
 	return root
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"lignum/core/env"
@@ -70,6 +72,9 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 		f.rack = string(r.Rack)
 	case f.replica >= 0 && !c.session.Inter:
 		c.Answer(&fetchReply{response: wire.FetchResponse{Error: wire.ClusterAuthorizationFailed}})
+		return
+	case f.replica >= 0 && r.ClusterID != nil && string(r.ClusterID) != h.ClusterID:
+		c.Answer(&fetchReply{response: wire.FetchResponse{Error: wire.InconsistentClusterID}})
 		return
 	case f.replica >= 0:
 		c.session.Cancel()
@@ -177,6 +182,9 @@ func (f *fetchCall) goOn(budget int64) {
 			f.readCold(found, cold, budget)
 			return
 		}
+		if f.inspect(found, budget) {
+			return
+		}
 		f.count(found)
 	}
 	f.decide(budget)
@@ -193,10 +201,82 @@ func (f *fetchCall) readCold(found *fetchFound, cold *partition.ColdRead, budget
 				return
 			}
 			f.took(found, data, err)
+			if f.inspect(found, budget) {
+				return
+			}
 			f.count(found)
 			f.goOn(budget)
 		}
 	})
+}
+
+// inspect has another job look at what a follower gets, if that is needed: the sweep then goes on when it is done.
+//
+// Batches above the high watermark may be cut off again before they are sent, so they are not left in their file. A follower that seems to be unable
+// to take what it gets is a reason to check it.
+func (f *fetchCall) inspect(found *fetchFound, budget int64) bool {
+	if f.replica < 0 || found.data.Size() == 0 {
+		return false
+	}
+	load := found.data.File != nil && found.from.HighWatermark() < found.from.EndOffset()
+	check := found.from.Suspects(f.replica)
+	if !load && !check {
+		return false
+	}
+	data := found.data
+	f.h.Jobs.Start(readLane(found.part.key.index), func() func() {
+		var err error
+		if load {
+			err = data.Load(make(plain, data.Length))
+		}
+		if err == nil && check {
+			err = checkBatches(&data)
+		}
+		return func() {
+			found.data = partition.Records{}
+			if err != nil {
+				forget(&data)
+			}
+			f.took(found, data, err)
+			f.count(found)
+			f.goOn(budget)
+		}
+	})
+	return true
+}
+
+// checkBatches finds the first batch that is damaged. The last one may be cut short.
+func checkBatches(data *partition.Records) error {
+	for i := range data.Spans() {
+		if err := checkCRCs(data.Span(i).Bytes); err != nil {
+			return err
+		}
+	}
+	if data.File == nil {
+		return nil
+	}
+	p := make([]byte, data.Length)
+	if _, err := data.File.ReadAt(p, data.Position); err != nil {
+		return fmt.Errorf("read batches anew: %w", err)
+	}
+	return checkCRCs(p)
+}
+
+func checkCRCs(p []byte) error {
+	for len(p) > 0 {
+		b, rest, err := record.Next(p)
+		if errors.Is(err, record.ErrShort) {
+			return nil
+		}
+		if err == nil {
+			err = b.CheckCRC()
+		}
+		if err != nil {
+			return err
+		}
+		p = rest
+	}
+	return nil
 }
 
 // took notes what a read has brought. What came from the disk after the leader epoch has ended is no answer to the request (F6).

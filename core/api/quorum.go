@@ -185,7 +185,13 @@ func (h *Handlers) removeRaftVoter(c *Call, r *kmsg.RemoveRaftVoterRequest) {
 		answer(refusal)
 		return
 	}
-	h.Quorum.RemoveVoter(v, answer)
+	h.Quorum.RemoveVoter(v, func(refusal controller.Refusal) {
+		if refusal.Code == wire.NotLeaderOrFollower && !h.Active() {
+			h.forward(c) // a leader that is to go hands over; the next one removes it
+			return
+		}
+		answer(refusal)
+	})
 }
 
 func (h *Handlers) checkVoter(cluster *string, v Voter, verb string) controller.Refusal {

@@ -172,8 +172,8 @@ func (b *Broker) EndDrain() {
 	if b.handlers != nil {
 		b.handlers.EndDrain()
 	}
-	if b.replication != nil {
-		b.replication.EndDrain()
+	if b.replication != nil && b.replication.EndDrain() && b.quorum != nil {
+		b.quorum.EndDrain() // the controller may be this node
 	}
 	if b.store != nil {
 		b.store.EndDrain()

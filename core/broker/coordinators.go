@@ -105,8 +105,11 @@ var _ coordinator.Log = (*groupLog)(nil)
 // Leads implements coordinator.Log.
 func (g *groupLog) Leads() (record.Epoch, bool) {
 	_, epoch := g.partition.Leader()
-	return epoch, g.partition.Available() == wire.None
+	return epoch, g.partition.Leading() == wire.None
 }
+
+// Leased implements coordinator.Log.
+func (g *groupLog) Leased() bool { return g.partition.Available() == wire.None }
 
 // Bounds implements coordinator.Log.
 func (g *groupLog) Bounds() (start, highWatermark, end record.Offset) {

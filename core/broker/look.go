@@ -2,6 +2,8 @@ package broker
 
 import (
 	"lignum/core/metadata"
+	"lignum/core/quorum"
+	"lignum/core/record"
 	"lignum/core/storage"
 )
 
@@ -16,3 +18,12 @@ func (b *Broker) Logs() []*storage.Log {
 
 // Image is the metadata as the broker knows it, for the same readers.
 func (b *Broker) Image() *metadata.Image { return b.image }
+
+// Quorum is the metadata quorum as the broker takes part in it, for the same readers; nil before it has begun.
+func (b *Broker) Quorum() *quorum.Quorum { return b.quorum }
+
+// Leads reports whether the broker leads a partition, for the same readers.
+func (b *Broker) Leads(id record.Partition) bool {
+	p := b.partitions.Get(id)
+	return p != nil && p.Leads()
+}

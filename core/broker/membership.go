@@ -25,6 +25,7 @@ type membership struct {
 	lease env.Instant
 	ready bool // all replicas are open
 	leave func()
+	heard env.Instant // when the controller answered last, while leaving
 }
 
 const (
@@ -103,6 +104,7 @@ func (b *Broker) registered() {
 		return
 	}
 	b.replicas = true
+	b.setStraysAside()
 	b.applyAll()
 	b.whenOpened(func() {
 		b.member.ready = true
@@ -124,9 +126,14 @@ func (b *Broker) beat() {
 	b.askController(r, func(r kmsg.Response, err error) {
 		b.member.asking = false
 		if err != nil {
+			if b.member.leave != nil && b.Clock.Now().Sub(b.member.heard) > b.electionLimit() {
+				b.leaveAlone()
+				return
+			}
 			b.again(joinPause, b.beat)
 			return
 		}
+		b.member.heard = b.Clock.Now()
 		b.heartbeatAnswered(r.(*kmsg.BrokerHeartbeatResponse), sent)
 	})
 }
@@ -179,7 +186,13 @@ func (b *Broker) askController(request kmsg.Request, done func(kmsg.Response, er
 		return
 	}
 	timeout := time.Duration(min(b.config.RequestTimeoutMillis, b.config.SessionTimeoutMillis/2)) * time.Millisecond
-	b.peers.Link(id, peer.Control, address).CallMessage(request, timeout, done)
+	purpose := peer.Control
+	switch request.(type) {
+	case *kmsg.EnvelopeRequest, *kmsg.CreateTopicsRequest:
+		timeout = time.Duration(b.config.RequestTimeoutMillis) * time.Millisecond
+		purpose = peer.Forward // what waits for partitions to open must not hold up heartbeats
+	}
+	b.peers.Link(id, purpose, address).CallMessage(request, timeout, done)
 }
 
 // Leave hands over to others what this node leads, partitions and the quorum; done is called when nobody depends on it any more, or it takes too
@@ -200,16 +213,28 @@ func (b *Broker) Leave(done func()) {
 
 func (b *Broker) leaveBroker(done func()) {
 	limit := new(timer.Timer)
+	b.member.heard = b.Clock.Now()
 	b.member.leave = func() {
 		b.timers.Stop(limit)
 		done()
 	}
-	b.timers.Start(limit, b.Clock.Now().Add(leaveLimit), func() {
-		if b.member.leave != nil {
-			b.member.leave = nil
-			b.Log(env.Warn, "the controller did not take over what this broker leads; it stops all the same")
-			done()
-		}
-	})
+	b.timers.Start(limit, b.Clock.Now().Add(leaveLimit), b.leaveAlone)
 	b.beat()
+}
+
+// electionLimit is how long a quorum that has a majority is without an active controller at most, if all goes well.
+func (b *Broker) electionLimit() time.Duration {
+	return time.Duration(b.config.QuorumFetchTimeoutMillis+2*b.config.ElectionTimeoutMillis) * time.Millisecond
+}
+
+// leaveAlone leaves with nobody to hand over to: all nodes may be stopping.
+func (b *Broker) leaveAlone() {
+	leave := b.member.leave
+	if leave == nil {
+		return
+	}
+	b.member.leave = nil
+	b.timers.Stop(&b.member.timer)
+	b.Log(env.Warn, "the controller did not take over what this broker leads; it stops all the same")
+	leave()
 }

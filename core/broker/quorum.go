@@ -18,9 +18,6 @@ import (
 // laneQuorum is the lane of the metadata quorum's own files.
 const laneQuorum env.Lane = 1
 
-// Purposes of links beside those of package peer: pulls wait at the other side, and must not hold up what does not wait.
-const purposePull = peer.Quorum + 1
-
 // maxUnanswered bounds the payloads that one member has not answered. What is too much is dropped, as if it had been lost on the way.
 const maxUnanswered = 256
 
@@ -112,7 +109,7 @@ func (b *Broker) startQuorum(log *storage.Log) {
 func (b *Broker) sendPayload(o quorum.Outgoing) {
 	purpose := peer.Quorum
 	if o.Polls {
-		purpose = purposePull
+		purpose = peer.Pull
 	}
 	link := b.peers.Link(o.To, purpose, o.Address)
 	if link.Pending() >= maxUnanswered {
@@ -136,13 +133,29 @@ func (b *Broker) restore(_ quorum.Position, snapshot []byte) error {
 	if err != nil {
 		return err
 	}
+	old := b.image.Topics()
 	*b.image = *image
 	if b.replicas {
-		b.removeUnknown()
-		b.applyAll()
+		b.catchUp(old)
 	}
 	b.registered()
 	return nil
+}
+
+// catchUp brings everything in line with an image that came as a whole: this node was not told each entry before it. old are the topics
+// that there were.
+func (b *Broker) catchUp(old []*metadata.Topic) {
+	b.current, b.topicsAt = nil, b.image.Offset()
+	for _, t := range old {
+		if b.image.TopicByID(t.ID) == nil {
+			b.groups.TopicDeleted(t.Name, t.ID)
+		}
+	}
+	b.removeUnknown()
+	b.applyAll()
+	for _, p := range b.partitions.All() {
+		b.configure(p)
+	}
 }
 
 // applyEntry takes a committed entry into the image and, once there are replicas, has them follow.

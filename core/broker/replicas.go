@@ -71,7 +71,6 @@ func (b *Broker) apply(c metadata.Changes) {
 
 // applyAll makes the replicas of a whole image, at the start.
 func (b *Broker) applyAll() {
-	b.setStraysAside()
 	for _, t := range b.image.Topics() {
 		for i := range t.Partitions {
 			b.follow(record.Partition{Topic: t.ID, Index: int32(i)}, &t.Partitions[i])
@@ -106,7 +105,10 @@ func (b *Broker) follow(id record.Partition, s *metadata.Partition) {
 		b.removeReplica(p)
 		return
 	}
-	p.Follow(partition.State{Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), Replicas: s.Replicas, ISR: s.ISR, ELR: s.ELR, Recovering: s.Recovering, FlushPending: s.Flush == metadata.FlushPending})
+	p.Follow(partition.State{
+		Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), Replicas: s.Replicas, ISR: s.ISR, ELR: s.ELR,
+		Recovering: s.Recovering, FlushPending: s.Flush == metadata.FlushPending, Lost: s.Directory(b.node) == metadata.LostDirectory,
+	})
 	b.coordinate(p)
 }
 
@@ -201,19 +203,19 @@ func (b *Broker) removeUnknown() {
 	}
 }
 
-// setStraysAside moves the directories out of the way that belong to no topic: of one that was deleted just before the last stop, or
-// put there by somebody. Nothing of a user's is removed unasked.
+// setStraysAside moves the directories out of the way that belong to no replica of this broker: of a topic that was deleted, or given to other
+// brokers, while this one was away, or put there by somebody. Nothing of a user's is removed unasked.
 func (b *Broker) setStraysAside() {
 	for _, log := range slices.Clone(b.store.Logs()) {
-		if log.ID() == quorum.Partition() || b.image.Partition(log.ID()) != nil {
+		if p := b.image.Partition(log.ID()); log.ID() == quorum.Partition() || p != nil && slices.Contains(p.Replicas, b.node) {
 			continue
 		}
 		b.store.SetAside(log.ID(), func(to string, err error) {
 			if err != nil {
-				b.Log(env.Error, "a directory that belongs to no topic could not be set aside", "directory", log.Dir(), "error", err)
+				b.Log(env.Error, "a directory that belongs to no replica of this broker could not be set aside", "directory", log.Dir(), "error", err)
 				return
 			}
-			b.Log(env.Warn, "a directory belongs to no topic and was set aside", "directory", log.Dir(), "topic id", log.ID().Topic, "now", to)
+			b.Log(env.Warn, "a directory belongs to no replica of this broker and was set aside", "directory", log.Dir(), "topic id", log.ID().Topic, "now", to)
 		})
 	}
 	for _, dir := range b.store.Strays() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"lignum/core/env"
 	"lignum/core/partition"
 	"lignum/core/peer"
 	"lignum/core/record"
@@ -12,25 +13,22 @@ import (
 	"lignum/core/wire"
 )
 
-// purposeFetch is the purpose of the first fetcher's link; the others follow.
-const purposeFetch = purposePull + 1
-
 // newReplication makes what keeps this broker's followers and in-sync sets going. A broker that is a cluster by itself has none of it.
 func (b *Broker) newReplication() {
 	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	lag := func() time.Duration { return millis(b.config.ReplicaLagMillis) }
 	b.replication = replication.New(replication.Ports{
-		Clock: b.Clock, Timers: &b.timers, Log: b.Log, Fetch: b.fetchFrom, Control: b.askController,
+		Clock: b.Clock, Timers: &b.timers, Log: b.Log, Fetch: b.fetchFrom, Control: b.askController, Renew: b.renew,
 		BrokerEpoch: func() int64 { return int64(b.member.epoch) },
 		Partitions:  b.partitions.All,
 	}, replication.Options{
-		Node: b.node, ClusterID: b.store.Meta().ClusterID, Fetchers: int(b.config.ReplicaFetchers),
+		Node: b.node, ClusterID: b.store.Meta().ClusterID, Directory: b.store.Meta().Directory, Fetchers: int(b.config.ReplicaFetchers),
 		MinBytes: b.config.ReplicaFetchMinBytes, MaxBytes: b.config.ReplicaFetchMaxBytes, ResponseMaxBytes: b.config.ReplicaFetchResponseBytes,
 		Wait: millis(b.config.ReplicaFetchWaitMillis), Backoff: millis(b.config.ReplicaFetchBackoffMillis),
 		Timeout: millis(b.config.ReplicaSocketTimeoutMillis), Lag: lag,
 	})
 	b.cluster = &partition.Cluster{
-		Clock: b.Clock, AlterISR: b.replication.AlterISR, Fetchable: b.replication.Fetchable, Lag: lag,
+		Clock: b.Clock, AlterISR: b.replication.AlterISR, Fetchable: b.replication.Fetchable, Damaged: b.replication.Damaged, Lag: lag,
 		BrokerEpoch: func(id record.NodeID) int64 {
 			if other := b.image.Broker(id); other != nil {
 				return int64(other.Epoch)
@@ -54,9 +52,25 @@ func (b *Broker) fetchFrom(leader record.NodeID, fetcher int, r *wire.FetchReque
 		return false
 	}
 	body := func(dst []byte) []byte { return r.AppendTo(dst, replication.FetchVersion) }
-	link := b.peers.Link(leader, purposeFetch+peer.Purpose(fetcher), hostPort(e.Host, e.Port))
+	link := b.peers.Link(leader, peer.Fetch+peer.Purpose(fetcher), hostPort(e.Host, e.Port))
 	link.Call(wire.Fetch, replication.FetchVersion, body, timeout, func(reply peer.Reply, err error) { done(reply.Body, err) })
 	return true
+}
+
+// renew sets the damaged log of a replica aside and gives it an empty one. The cluster knows that this replica has lost what it held.
+func (b *Broker) renew(p *partition.Partition) {
+	b.store.SetAside(p.ID, func(to string, err error) {
+		t := b.image.TopicByID(p.ID.Topic)
+		if t == nil || b.partitions.Get(p.ID) != p {
+			return
+		}
+		if err != nil {
+			b.Log(env.Error, "a damaged log could not be set aside", "topic", p.Topic, "partition", p.ID.Index, "error", err)
+			return
+		}
+		b.Log(env.Warn, "a damaged log was set aside", "topic", p.Topic, "partition", p.ID.Index, "now", to)
+		b.open(p, b.topicConfig(t))
+	})
 }
 
 func hostPort(host string, port uint16) string {

@@ -70,6 +70,7 @@ func (b *Broker) register() {
 			b.fail(fmt.Errorf("register broker %d: %w", b.node, err))
 			return
 		}
+		b.setStraysAside()
 		b.applyAll()
 		b.whenOpened(b.outgrowProducers)
 	}

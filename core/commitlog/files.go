@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 
 	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
@@ -118,7 +119,7 @@ type receipt struct {
 func writeReceipts(d env.Disk, dir string, all []receipt) error {
 	lines := make([]string, 0, len(all))
 	for _, r := range all {
-		lines = append(lines, fmt.Sprintf("%d %d", r.base, r.wall))
+		lines = append(lines, strconv.FormatInt(int64(r.base), 10)+" "+strconv.FormatInt(int64(r.wall), 10))
 	}
 	return writeFile(d, dir, receiptsFile, checkpoint.EncodeLines(lines))
 }

@@ -1,8 +1,6 @@
 package commitlog
 
 import (
-	"fmt"
-
 	"lignum/core/commitlog/checkpoint"
 	"lignum/core/record"
 )
@@ -36,7 +34,11 @@ var segmentSuffixes = [...]string{logSuffix, indexSuffix, timesSuffix, txnsSuffi
 
 // fileName is the name of a file of a segment, or of a snapshot.
 func fileName(base record.Offset, suffix string) string {
-	return fmt.Sprintf("%0*d%s", nameDigits, int64(base), suffix)
+	var digits [nameDigits]byte
+	for i, rest := nameDigits-1, uint64(base); i >= 0; i, rest = i-1, rest/10 {
+		digits[i] = byte('0' + rest%10)
+	}
+	return string(digits[:]) + suffix
 }
 
 // parseName takes a file name apart; ok is false if it does not start with an offset and a dot.

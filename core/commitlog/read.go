@@ -63,9 +63,24 @@ func (r *ReadResult) Release() {
 	r.n, r.more = 0, nil
 }
 
+// Load reads the range of the file into b, which has its length, and holds b instead of the file: what the file holds may change when a
+// truncation cuts it. Jobs only. The result is unchanged if there is an error.
+func (r *ReadResult) Load(b env.Buffer) error {
+	if _, err := r.File.ReadAt(b.Bytes(), r.Position); err != nil {
+		return fmt.Errorf("read batches at position %d: %w", r.Position, err)
+	}
+	_ = r.File.Close() // it was only read
+	r.File, r.Position, r.Length = nil, 0, 0
+	r.hold(Span{Bytes: b.Bytes(), Buffer: b})
+	return nil
+}
+
 func (r *ReadResult) add(c *chunk, from, to int) {
 	c.buf.Retain()
-	s := Span{c.data[from:to:to], c.buf}
+	r.hold(Span{c.data[from:to:to], c.buf})
+}
+
+func (r *ReadResult) hold(s Span) {
 	if r.n < len(r.spans) {
 		r.spans[r.n] = s
 	} else {

@@ -65,6 +65,11 @@ func (h *Host) Wall() env.Millis { return h.runtime.Clock.Wall() }
 // Timers are where a shard's timers belong.
 func (h *Host) Timers() *timer.Queue { return h.runtime.Timers }
 
+// Job runs something that may take long, off the loop, and then what it returns, on it.
+func (h *Host) Job(run func() (done func())) {
+	h.runtime.Jobs.Start(h.runtime.options.Lane+env.Lane(uint32(h.Index)%LoadLanes), run)
+}
+
 // current reports whether the host's leader epoch is still the replica's.
 func (h *Host) current() bool {
 	epoch, leads := h.log.Leads()
@@ -168,7 +173,7 @@ func refusal(code wire.ErrorCode) wire.ErrorCode {
 // Settle calls done once everything that the shard's state rests on is committed, perhaps at once: a reply that tells of the state
 // waits for this, or it might tell what will never have been (C4).
 func (h *Host) Settle(done func(wire.ErrorCode)) {
-	if h.state != active || !h.current() {
+	if h.state != active || !h.current() || !h.log.Leased() {
 		done(wire.NotCoordinator)
 		return
 	}

@@ -140,7 +140,11 @@ func (l *load) finish() {
 	}
 	h.state, h.basis = active, l.end
 	r := h.runtime
-	r.Log(env.Info, "coordinator is loaded", "topic", r.options.Topic, "partition", h.Index, "epoch", int32(h.epoch),
+	level := env.Info
+	if l.records == 0 {
+		level = env.Debug
+	}
+	r.Log(level, "coordinator is loaded", "topic", r.options.Topic, "partition", h.Index, "epoch", int32(h.epoch),
 		"records", l.records, "micros", h.Now().Sub(l.began).Microseconds())
 	h.shard.Loaded()
 }

@@ -40,8 +40,11 @@ type Position struct {
 
 // Log is one partition as its leader sees it.
 type Log interface {
-	// Leads is the epoch in which the replica leads; false if it does not, or may not answer.
+	// Leads is the epoch in which the replica leads; false if it does not.
 	Leads() (record.Epoch, bool)
+	// Leased reports whether a leader may answer for now: one that has lost touch with the controller cannot know whether it still
+	// is one (F7). It may be so again in the same epoch.
+	Leased() bool
 	// Bounds are the first offset that can be read, the high watermark, and the offset that comes next.
 	Bounds() (start, highWatermark, end record.Offset)
 	// Append adds a batch at the end, as safe as acks=all, or says why not. It uses the batch's memory during the call only.
@@ -145,6 +148,8 @@ func (r *Runtime) Shard(index int32) (Shard, wire.ErrorCode) {
 		return nil, wire.NotCoordinator
 	case !h.current():
 		h.retire(wire.NotCoordinator)
+		return nil, wire.NotCoordinator
+	case !h.log.Leased():
 		return nil, wire.NotCoordinator
 	case h.state == loading:
 		return nil, wire.CoordinatorLoadInProgress

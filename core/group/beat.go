@@ -55,6 +55,9 @@ func (s *Shard) Beat(r *Beat, reply func(BeatReply)) {
 		s.leave(r, reply, refuse)
 		return
 	}
+	if r.Regex != nil && *r.Regex != "" && !s.resolves(*r.Regex, func() { s.beatAgain(r, reply) }) {
+		return
+	}
 	d, no := s.begin(r)
 	if no == nil {
 		no = d.beat(r)
@@ -86,11 +89,20 @@ func (s *Shard) Beat(r *Beat, reply func(BeatReply)) {
 	if former != nil {
 		former.dissolve(wire.RebalanceInProgress)
 	}
-	d.noted(version)
+	s.find(r.Group).consumer.checked = version
 	if m := s.find(r.Group).consumer.members[d.member]; r.Connection > m.connection {
 		m.connection = r.Connection
 	}
 	s.alive(s.find(r.Group), d.member, d.changedCurrent(before))
+}
+
+// beatAgain goes on with a heartbeat that had to wait for what its expression stands for.
+func (s *Shard) beatAgain(r *Beat, reply func(BeatReply)) {
+	if s.gone {
+		reply(beatFailed(wire.NotCoordinator))
+		return
+	}
+	s.Beat(r, reply)
 }
 
 func beatFailed(code wire.ErrorCode) BeatReply { return BeatReply{Code: code} }

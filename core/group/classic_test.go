@@ -406,3 +406,47 @@ func TestStagedOffsetDoesNotExpire(t *testing.T) {
 		t.Errorf("committed: %+v", f)
 	}
 }
+
+// TestLastRecordCounts: of one key the last record counts, not the last transaction to end (CG12).
+func TestLastRecordCounts(t *testing.T) {
+	for _, stagedFirst := range []bool{true, false} {
+		w := newWorld(t)
+		stage := &Commit{Group: "g", Generation: -1, Retention: -1, Offsets: []Offset{{Topic: "t", Committed: Committed{Offset: 9}}}}
+		want := int64(9)
+		if stagedFirst {
+			want = 7
+			w.shard(t).CommitInTransaction(stage, 5, 0, func([]wire.ErrorCode) {})
+			w.commits(t, Commit{Generation: -1})
+		} else {
+			w.commits(t, Commit{Generation: -1})
+			w.shard(t).CommitInTransaction(stage, 5, 0, func([]wire.ErrorCode) {})
+		}
+		w.shard(t).host.EndTransaction(5, 0, record.Marker{Type: record.Commit}, func(wire.ErrorCode) {})
+		w.settled()
+		if got := w.shard(t).find("g").offsets.get("t", 0); int64(got.Offset) != want {
+			t.Errorf("staged first %v: %d, want %d", stagedFirst, got.Offset, want)
+		}
+	}
+}
+
+// TestLoadedTailIsNotSafe: what a new leader finds above the high watermark is not told before it is committed (C1, C4).
+func TestLoadedTailIsNotSafe(t *testing.T) {
+	w := newWorld(t)
+	w.shard(t).Commit(&Commit{Group: "g", Generation: -1, Retention: -1, Offsets: []Offset{{Topic: "t", Committed: Committed{Offset: 1}}}}, func(codes []wire.ErrorCode) {
+		if codes[0] != wire.NotCoordinator {
+			t.Errorf("the old leader's answer: %v", codes)
+		}
+	})
+	w.elect(w.log.end)
+	w.run()
+	told := false
+	w.shard(t).FetchOffsets(&FetchOffsets{Group: "g", Epoch: -1}, func(f FetchedOffsets) { told = f.Code == wire.None })
+	w.groups.EndDrain()
+	if told {
+		t.Error("the tail is told before it is committed")
+	}
+	w.settled()
+	if !told {
+		t.Error("the tail is never told")
+	}
+}

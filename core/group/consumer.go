@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"lignum/core/coordinator"
-	"lignum/core/env"
 	"lignum/core/invariant"
 	"lignum/core/record"
 	"lignum/core/timer"
@@ -29,9 +28,8 @@ type consumer struct {
 	// since is the wall time from which on nobody is in the group.
 	since int64
 
-	// What is known of the topics: at which version of them the hash and the expressions were looked at last.
-	checked, matched record.Offset
-	matchedAt        env.Instant
+	// checked is the version of the topics at which the hash was compared last.
+	checked record.Offset
 }
 
 // memberState is where a member is on its way to the target.
@@ -84,7 +82,7 @@ type consumerMember struct {
 func newConsumer() *consumer {
 	return &consumer{
 		members: map[string]*consumerMember{}, static: map[string]string{}, target: map[string]parts{},
-		regexes: map[string][]string{}, owners: map[record.Partition]string{}, checked: record.NoOffset, matched: record.NoOffset,
+		regexes: map[string][]string{}, owners: map[record.Partition]string{}, checked: record.NoOffset,
 	}
 }
 

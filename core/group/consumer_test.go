@@ -189,6 +189,7 @@ func TestExpressions(t *testing.T) {
 	w.topics = append(w.topics, Topic{Name: "tt", ID: record.TopicID{9}, Partitions: 1})
 	w.version++
 	w.pass(regexPause + time.Second)
+	w.sendBeat(t, beating("m", 1, of(1, 0, 1, 2, 3)...))
 	if out := w.sendBeat(t, beating("m", 1, of(1, 0, 1, 2, 3)...)); out.Epoch != 2 || !slices.Equal(out.Assigned, append(of(1, 0, 1, 2, 3), of(9, 0)...)) {
 		t.Fatalf("behind the new topic: %+v", out)
 	}
@@ -312,5 +313,35 @@ func TestAssignors(t *testing.T) {
 	}
 	if moved != 3 {
 		t.Errorf("%d partitions move for a fourth member", moved)
+	}
+}
+
+// TestLateRequests: what comes over an older connection, or from an older epoch, confirms nothing and ends nothing (C7).
+func TestLateRequests(t *testing.T) {
+	w := newWorld(t)
+	over := func(connection uint64, r Beat) Beat {
+		r.Connection = connection
+		return r
+	}
+	all := of(1, 0, 1, 2, 3)
+	w.sendBeat(t, over(1, joining("a", "t")))
+	w.sendBeat(t, over(1, joining("b", "t")))
+	if out := w.sendBeat(t, over(2, beating("a", 1, all...))); len(out.Assigned) != 2 {
+		t.Fatalf("a is to let go: %+v", out)
+	}
+	if out := w.sendBeat(t, over(1, joining("a", "t"))); out.Code != wire.None || out.Epoch != 1 {
+		t.Errorf("the first heartbeat comes again: %+v", out)
+	}
+	if out := w.sendBeat(t, over(1, beating("a", 1))); out.Code != wire.None || out.Epoch != 1 {
+		t.Errorf("one from before a had anything: %+v", out)
+	}
+	if out := w.sendBeat(t, over(1, beating("a", leaveEpoch))); out.Code != wire.FencedMemberEpoch {
+		t.Errorf("a late leave: %+v", out)
+	}
+	if out := w.sendBeat(t, over(1, beating("b", 2))); len(out.Assigned) != 0 {
+		t.Fatalf("b gets what a has: %+v", out)
+	}
+	if out := w.sendBeat(t, over(2, beating("a", 1, of(1, 0, 1)...))); out.Epoch != 2 {
+		t.Errorf("a confirms: %+v", out)
 	}
 }

@@ -40,7 +40,6 @@ type client struct {
 	connection uint64
 	sent       []Beat // earlier requests
 	dead       bool
-	fencedAt   time.Duration
 }
 
 func (m *consumers) shard() *Shard {

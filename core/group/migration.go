@@ -200,7 +200,7 @@ func (s *Shard) joinedConsumer(g *group, d *draft, r *JoinRequest, reply func(Jo
 		refuse(code, d.member)
 		return
 	}
-	d.noted(version)
+	g.consumer.checked = version
 	s.alive(g, d.member, false)
 	m := g.consumer.members[d.member]
 	s.timers().Start(&m.sync, s.after(r.RebalanceTimeout), func() { s.fence(g, m) })

@@ -49,13 +49,15 @@ type Shard struct {
 	open  map[record.ProducerID]*transaction
 	gone  bool
 	sweep sweep
+	// regexes are the expressions of all groups here.
+	regexes map[string]*resolved
 }
 
 var _ coordinator.Shard = (*Shard)(nil)
 
 // New is a shard without groups.
 func New(h *coordinator.Host, w *World) *Shard {
-	return &Shard{host: h, world: w, groups: map[string]*group{}, open: map[record.ProducerID]*transaction{}}
+	return &Shard{host: h, world: w, groups: map[string]*group{}, open: map[record.ProducerID]*transaction{}, regexes: map[string]*resolved{}}
 }
 
 // group is one group, of either protocol, with its committed offsets.

@@ -28,7 +28,6 @@ type draft struct {
 	former  *classic // the group as it was, if it changes to the consumer protocol
 
 	regexes map[string][]string // those that are new or have changed; nil for one that nobody has any more
-	matched bool
 }
 
 // factsOf are a member's as they will be.

@@ -29,6 +29,8 @@ type fakeLog struct {
 
 func (f *fakeLog) Leads() (record.Epoch, bool) { return f.epoch, f.leads }
 
+func (f *fakeLog) Leased() bool { return true }
+
 func (f *fakeLog) Bounds() (start, mark, end record.Offset) { return 0, f.mark, f.end }
 
 func (f *fakeLog) Append(b record.Batch, _ record.Facts) wire.ErrorCode {

@@ -35,7 +35,8 @@ type Cluster struct {
 	// Fetchable is called on a follower when it can fetch, perhaps again: it has a new leader, or the leader a new epoch, or what it
 	// appended is safe now.
 	Fetchable func(p *Partition)
-	// Damaged is called on a replica that needs repair, or has had it, again after each change of the metadata: see Partition.Repair.
+	// Damaged is called on a replica that needs repair, or has had it, again after each change of the metadata: see
+	// Partition.Repair. It may be nil.
 	Damaged func(p *Partition)
 	// Lag is replica.lag.time.max.ms.
 	Lag func() time.Duration

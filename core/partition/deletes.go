@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -39,15 +41,21 @@ func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wir
 	})
 }
 
-// lowWatermark is the least log start of the replicas whose brokers are up.
+// lowWatermark is the least log start of the replicas whose brokers are up, and of those that may lead next: what was deleted must not come back
+// with one of them (R3).
 func (p *Partition) lowWatermark() record.Offset {
 	low := p.log.ReadableStart()
 	for i := range p.lead.followers {
-		if f := &p.lead.followers[i]; p.cluster.Active(f.id) {
+		if f := &p.lead.followers[i]; p.cluster.Active(f.id) || p.electable(f.id) {
 			low = min(low, f.start)
 		}
 	}
 	return low
+}
+
+// electable reports whether a replica may be elected as the metadata stands.
+func (p *Partition) electable(id record.NodeID) bool {
+	return slices.Contains(p.state.ISR, id) || slices.Contains(p.state.ELR, id)
 }
 
 // settleDeletes answers those that the low watermark has reached.

@@ -58,7 +58,7 @@ func (p *Partition) Fetched(sent FetchState, r *wire.FetchResult) error {
 		err = fmt.Errorf("%w: %w", ErrRefused, FetchError(r.Error))
 	case r.Diverging != nil:
 		// Neither the mark nor the log start of this answer is for a log that has not been cut yet (RP13).
-		err = p.cut(record.Epoch(r.Diverging.Epoch), record.Offset(r.Diverging.EndOffset))
+		err = p.cut(record.Epoch(r.Diverging.Epoch), record.Offset(r.Diverging.EndOffset), record.Offset(r.LogStart))
 	default:
 		if err = p.take(r.Records); p.log != nil {
 			p.learn(record.Offset(r.HighWatermark), record.Offset(r.LogStart))
@@ -142,8 +142,13 @@ func (p *Partition) learn(mark, start record.Offset) {
 
 // cut truncates the log to where it and the leader's part at the latest, given the greatest epoch there that is not above the last one here, and
 // its end. If that epoch is not here, everything behind the one before it goes: the leader's end may lie within a batch of this log. There may be
-// more to cut then; the next fetch will tell.
-func (p *Partition) cut(epoch record.Epoch, end record.Offset) error {
+// more to cut then; the next fetch will tell. Where the leader's log has forgotten the epoch its end is no boundary of anything here: what the two
+// could have in common lies before the leader's log start, and this log begins anew there.
+func (p *Partition) cut(epoch record.Epoch, end, start record.Offset) error {
+	if end >= 0 && end <= start {
+		p.startAt(start)
+		return nil
+	}
 	known, to := p.log.EpochEnd(epoch)
 	if epoch < 0 || end < 0 || to < 0 {
 		return fmt.Errorf("%w: epoch %d ends at %d", ErrNoCommonPoint, epoch, end)
@@ -163,11 +168,16 @@ func (p *Partition) restartAt(start record.Offset) error {
 	if start < 0 || end >= start && p.log.StartOffset() < end {
 		return fmt.Errorf("%w: this one ends at %d, that one starts at %d", ErrNoCommonPoint, end, start)
 	}
+	p.startAt(start)
+	return nil
+}
+
+// startAt empties the log; it begins anew at an offset.
+func (p *Partition) startAt(start record.Offset) {
 	p.log.TruncateFullyAndStartAt(start)
 	p.highWatermark = start
 	p.log.SetHighWatermark(start)
 	p.wake()
-	return nil
 }
 
 // lowered follows a truncation with the high watermark. It lies below only if an unclean election has given up committed records.

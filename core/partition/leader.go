@@ -2,7 +2,6 @@ package partition
 
 import (
 	"slices"
-	"time"
 
 	"lignum/core/env"
 	"lignum/core/record"
@@ -26,6 +25,7 @@ type follower struct {
 	fetched     env.Instant   // when its last fetch came
 	sawEnd      record.Offset // log end here at that time
 	caughtUp    env.Instant   // it held everything that was here at this time; neverCaughtUp if it did not in this epoch
+	repeats     int           // fetches in a row at the same offset although there was more
 }
 
 const neverCaughtUp = env.Instant(-1 << 63)
@@ -171,6 +171,9 @@ func (p *Partition) followerFetched(q FollowerFetch) {
 		f.caughtUp = max(f.caughtUp, f.fetched)
 	}
 	moved := f.end != q.Offset || f.brokerEpoch != q.BrokerEpoch
+	if f.repeats++; moved || f.sawEnd <= q.Offset {
+		f.repeats = 0
+	}
 	f.end, f.brokerEpoch, f.fetched, f.sawEnd = q.Offset, q.BrokerEpoch, q.Now, end
 	if f.start != q.LogStart {
 		f.start = q.LogStart
@@ -263,13 +266,16 @@ func (p *Partition) Tick(now env.Instant) {
 	p.advanceHighWatermark() // a follower that was about to join may have fallen behind
 }
 
-// Lagging is how long ago a follower last held everything; false if it did not in this epoch.
-func (p *Partition) Lagging(id record.NodeID, now env.Instant) (time.Duration, bool) {
+// Suspects reports whether a follower asks for the same records again and again. It may find them damaged, so the leader should look at them
+// itself before it sends them once more.
+func (p *Partition) Suspects(id record.NodeID) bool {
+	const many = 5
 	f := p.follower(id)
-	if f == nil || f.caughtUp == neverCaughtUp {
-		return 0, false
+	if f == nil || f.repeats < many {
+		return false
 	}
-	return now.Sub(f.caughtUp), true
+	f.repeats = 0
+	return true
 }
 
 // Nearest chooses among the replicas from which a reader may read at an offset and which it accepts: the leader itself if it is

@@ -14,8 +14,6 @@
 package partition
 
 import (
-	"slices"
-
 	"lignum/core/config"
 	"lignum/core/invariant"
 	"lignum/core/record"
@@ -231,9 +229,6 @@ func (p *Partition) Leader() (record.NodeID, record.Epoch) {
 
 // Leads reports whether this replica is the leader.
 func (p *Partition) Leads() bool { return p.leads() }
-
-// InSync reports whether a broker is in the committed ISR.
-func (p *Partition) InSync(id record.NodeID) bool { return slices.Contains(p.state.ISR, id) }
 
 // StartOffset is the first offset that can be read, and will be after a loss of power (R3).
 func (p *Partition) StartOffset() record.Offset { return p.log.ReadableStart() }

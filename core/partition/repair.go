@@ -48,7 +48,7 @@ func damaged(err error) bool {
 
 // mend has somebody look after the replica if it needs that.
 func (p *Partition) mend() {
-	if p.cluster != nil && p.Repair() != Sound {
+	if p.cluster != nil && p.cluster.Damaged != nil && p.Repair() != Sound {
 		p.cluster.Damaged(p)
 	}
 }

@@ -174,6 +174,36 @@ func TestLeaderThatCameBackWithALongerLog(t *testing.T) {
 	}
 }
 
+// TestMarkWaitsForTheCut (KAFKA-14704): two elections make a follower cut its log twice; until then the leader's mark is not for it.
+func TestMarkWaitsForTheCut(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(1)
+	b.follow()
+	z.follow()
+	a.put(2) // nobody gets these
+	c.elected(b)
+	b.put(3)
+	c.elected(a)
+	a.put(1)
+	c.suspend(a)
+	c.elected(b)
+	b.put(1)
+	z.learn(len(c.history))
+	z.follow()
+	z.exchange()
+	if c.top != 5 {
+		t.Fatalf("%d are committed", c.top)
+	}
+	a.learn(len(c.history))
+	for range 3 {
+		a.exchange()
+		a.work(30)
+	}
+	if a.p.EndOffset() != 5 {
+		t.Errorf("a ends at %d", a.p.EndOffset())
+	}
+}
+
 // TestAnswerOfAnEarlierEpoch (KAFKA-7164): the same leader again, after another one in between; what it said before is not for now.
 func TestAnswerOfAnEarlierEpoch(t *testing.T) {
 	c, a, b, z := newScenario(t, 1)
@@ -191,6 +221,29 @@ func TestAnswerOfAnEarlierEpoch(t *testing.T) {
 	b.follow()
 	if b.p.EndOffset() != 2 {
 		t.Errorf("b ends at %d", b.p.EndOffset())
+	}
+}
+
+// TestFetchOfAnEarlierEpoch: what a follower said to the same leader before another one had it cut its log does not hold any more.
+func TestFetchOfAnEarlierEpoch(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(2)
+	b.exchange()
+	b.work(30)
+	b.fetch() // at 2, and it takes its time
+	late := c.flights[len(c.flights)-1]
+	c.elected(z)
+	b.learn(len(c.history))
+	b.follow()
+	if b.p.EndOffset() != 0 {
+		t.Fatalf("b ends at %d", b.p.EndOffset())
+	}
+	c.suspend(z)
+	c.elected(a)
+	c.flights = append(c.flights[:0], late)
+	c.deliver(0, false)
+	if c.top != 0 {
+		t.Errorf("%d are committed", c.top)
 	}
 }
 

@@ -65,19 +65,20 @@ type Purpose uint8
 // The purposes of links.
 const (
 	Control Purpose = iota // a broker's calls to the controller
-	Fetch                  // replication
 	Forward                // clients' requests that are for another node
 	Quorum                 // messages between the members of the metadata quorum
+	Pull                   // of metadata: these wait at the other side, and must not hold up what does not
+	Fetch                  // replication; further fetchers of one leader have the purposes behind it
 )
 
-var purposeNames = [...]string{"control", "fetch", "forward", "quorum"}
+var purposeNames = [...]string{"control", "forward", "quorum", "pull", "fetch"}
 
 // String is the purpose's name.
 func (p Purpose) String() string {
 	if int(p) < len(purposeNames) {
 		return purposeNames[p]
 	}
-	return "other"
+	return purposeNames[Fetch]
 }
 
 // Set is all outgoing connections of a node. It is owned by the loop.

@@ -392,3 +392,36 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("alone: %v", err)
 	}
 }
+
+// A voter that has lost its metadata log and kept the rest of its data directory has lost its votes too.
+func TestLostLogIsNoticed(t *testing.T) {
+	t.Parallel()
+	c := calmCluster(t, 3)
+	c.write("before")
+	m := c.machines[c.leader().id%3]
+	m.q = nil
+	m.disk.Wipe()
+	m.format()
+	c.checked[m] = 0
+	m.boot()
+	c.calm(10 * time.Second)
+	if d := m.q.Describe(); !m.has("before") || m.log.EndOffset() > 0 || len(d.Voters) != 3 {
+		t.Errorf("log ends at %d; %+v", m.log.EndOffset(), d)
+	}
+	c.write("after")
+	for _, change := range []func(done func(error)){
+		func(done func(error)) { c.leader().q.RemoveVoter(m.id, m.options.Directory, done) },
+		func(done func(error)) { c.leader().q.AddVoter(m.id, m.options.Directory, m.options.Address, done) },
+	} {
+		done := false
+		change(func(err error) {
+			if done = true; err != nil {
+				t.Error(err)
+			}
+		})
+		c.until("it is done", 5*time.Second, func() bool { return done })
+	}
+	if !c.isVoter(m) || m.log.EndOffset() == 0 {
+		t.Error("it does not vote again")
+	}
+}

@@ -164,11 +164,13 @@ func (q *Quorum) learner(node record.NodeID, directory Directory, address string
 func (q *Quorum) unwritten() (next confChange, ok bool) {
 	for _, e := range q.members.list {
 		directory, address := e.directory, e.address
-		if p := q.peers.get(e.id); p != nil && p.address != "" {
-			address = p.address
-		}
-		if known, ok := q.saved.known(nodeID(e.id)); ok && directory == (Directory{}) {
-			directory = known
+		if p := q.peers.get(e.id); p != nil { // it has taken part
+			if known, ok := q.saved.known(nodeID(e.id)); ok && directory == (Directory{}) {
+				directory = known
+			}
+			if p.address != "" {
+				address = p.address
+			}
 		}
 		if e.id == q.saved.self {
 			directory, address = q.Directory, q.Address
@@ -201,7 +203,11 @@ func (q *Quorum) promotion() (next confChange, ok bool) {
 func (q *Quorum) replacement() (next confChange, ok bool) {
 	now := q.Clock.Now()
 	for _, e := range q.members.list {
-		if e.id == q.saved.self || e.directory == (Directory{}) {
+		directory := e.directory
+		if directory == (Directory{}) {
+			directory, _ = q.saved.known(nodeID(e.id))
+		}
+		if e.id == q.saved.self || directory == (Directory{}) {
 			continue
 		}
 		heard := q.changes.since
@@ -213,7 +219,7 @@ func (q *Quorum) replacement() (next confChange, ok bool) {
 		}
 		for i := range q.server.observers {
 			o := &q.server.observers[i]
-			if o.node != nodeID(e.id) || o.directory == e.directory || !o.wants || now.Sub(o.heard) >= q.FetchTimeout {
+			if o.node != nodeID(e.id) || o.directory == directory || !o.wants || now.Sub(o.heard) >= q.FetchTimeout {
 				continue
 			}
 			if e.learner {

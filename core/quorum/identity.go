@@ -13,10 +13,12 @@ import (
 // not be taken for the voter that it was. Two rules see to that:
 //
 //   - Every payload names its sender's data directory. A member's directory is part of the quorum's members once the leader has written
-//     it down, and until then every voter keeps a durable note of the one it first heard of. Payloads with another are dropped.
+//     it down, which it does when the member takes part, and until then every voter keeps a durable note of the one it first heard of.
+//     Payloads with another are dropped.
 //   - One of the first voters whose quorum-state does not say that it is a member asks all the others whether they know it by
 //     another directory. It takes part only once each of them has answered that it does not, and that it has noted the present one. If one
-//     does know another, the node stays an observer, and the leader replaces the member that it was, see change.go.
+//     does know another, the node stays an observer, and the leader replaces the member that it was, see change.go. If the directory is the
+//     same, only the metadata log was lost: then the node stays an observer until it is removed and added again.
 //
 // Everybody else becomes a member only when it finds itself, node and directory, among the members in the committed log; raft's id in it is
 // its own alone.
@@ -87,8 +89,8 @@ func (q *Quorum) greeting(from sender, answer func([]byte)) {
 		answer(nil) // this node has no say
 		return
 	}
-	if e := q.members.get(id); q.shown > 0 && (e == nil || e.directory != (Directory{}) && e.directory != from.directory) {
-		tell(true)
+	if e := q.members.get(id); q.shown > 0 && (e == nil || e.directory != (Directory{})) {
+		tell(true) // it has taken part, with this directory or another, and does not know it any more; or it was removed
 		return
 	}
 	if known, ok := q.wanted.known(from.node); ok && known != from.directory {
@@ -149,13 +151,14 @@ func (q *Quorum) greeted(from sender, known bool) {
 	})
 }
 
-// adopt makes this node the member that the log says it is.
+// adopt makes this node the member that the log says it is. Who votes already has acknowledged what it was sent: if this node does not know
+// of that, it has lost it.
 func (q *Quorum) adopt() {
 	if q.log == nil || q.phase != idle || q.identity.adopting || q.shown == 0 || q.shown < q.applied {
 		return
 	}
 	e := q.members.named(q.Node, q.Directory)
-	if e == nil || e.id == q.saved.self && q.node != nil {
+	if e == nil || e.id == q.saved.self && q.node != nil || e.id != q.saved.self && !e.learner {
 		return
 	}
 	if q.leads {

@@ -204,10 +204,10 @@ type confChange struct {
 	address   string
 }
 
-// Tags of the message's fields.
+// Tags of the message's fields: number, and 0 for a varint or 2 for bytes in the lowest three bits.
 const (
-	tagConfKind    = 2<<3 | 0
-	tagConfNode    = 3<<3 | 0
+	tagConfKind    = 2 << 3
+	tagConfNode    = 3 << 3
 	tagConfContext = 4<<3 | 2
 )
 

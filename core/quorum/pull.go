@@ -209,6 +209,9 @@ func (q *Quorum) restore() {
 	}
 	m := p.lacks
 	p.lacks = nil
+	if q.shownTerm > m.GetTerm() {
+		return // there is another leader by now, and raft must not begin behind an entry of a term that it does not know
+	}
 	c := &checkpoint{index: q.shown, term: q.shownTerm, members: q.members.clone(), image: q.events.Snapshot()}
 	p.offered = c
 	_ = q.node.Step(&raftpb.Message{

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"lignum/core/env"
-	"lignum/core/record"
 )
 
 // server answers pulls.
@@ -151,16 +150,6 @@ func (q *Quorum) observed(from sender, m pull) {
 	if m.index >= q.applied {
 		o.caughtUp = wall
 	}
-}
-
-// observer returns who was heard of lately as a node with a directory, nil if none was.
-func (s *server) observer(node record.NodeID, directory Directory) *observer {
-	for i := range s.observers {
-		if o := &s.observers[i]; o.node == node && o.directory == directory {
-			return o
-		}
-	}
-	return nil
 }
 
 // answer answers the pulls for which there is something now.

@@ -52,7 +52,7 @@ func (a *alterer) send() {
 			continue
 		}
 		a.flying = true
-		a.m.Control(a.request(batch), func(r kmsg.Response, err error) { a.answered(batch, r, err) })
+		a.m.ask(a.request(batch), func(r kmsg.Response, err error) { a.answered(batch, r, err) })
 	}
 }
 

@@ -41,6 +41,7 @@ type fetcher struct {
 	key fetcherKey
 
 	session int32 // of the leader's; 0 before the first answer
+	without bool  // the leader had no room for a session
 	epoch   int32 // of the next request in it; 0 begins a new one
 	listed  map[record.Partition]*place
 	changed []*place // their next fetch may be another than the last, or there was none
@@ -216,6 +217,9 @@ func (f *fetcher) send() {
 	r.SessionID, r.SessionEpoch = f.session, f.epoch
 	r.Forgotten = r.Forgotten[:0]
 	f.requests++
+	if f.epoch == 0 && !f.without {
+		r.MaxWaitMillis = 0 // nothing can be added before there is a session
+	}
 	if f.epoch == 0 {
 		r.Topics = r.Topics[:0]
 		for _, pl := range f.inOrder() {
@@ -304,9 +308,9 @@ func (f *fetcher) joined(session int32) {
 	switch {
 	case f.epoch > 0:
 	case session != 0:
-		f.session, f.epoch = session, 1
+		f.session, f.epoch, f.without = session, 1, false
 	default:
-		f.epoch = 0
+		f.epoch, f.without = 0, true
 	}
 }
 

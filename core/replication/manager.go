@@ -60,6 +60,7 @@ type Manager struct {
 	alterer  alterer
 	repairs  repairs
 	ticker   timer.Timer
+	asked    uint64 // requests to the controller so far
 	stopped  bool
 }
 
@@ -164,10 +165,11 @@ func (m *Manager) fetcher(k fetcherKey) *fetcher {
 // AlterISR is partition.Cluster's: a leader wants another in-sync set.
 func (m *Manager) AlterISR(p *partition.Partition, c partition.ISRChange) { m.alterer.add(p, c) }
 
-// EndDrain sends what the drain has given rise to.
-func (m *Manager) EndDrain() {
+// EndDrain sends what the drain has given rise to. It reports whether the controller was asked for something: if that is in this process, it has
+// something to do before the drain is over.
+func (m *Manager) EndDrain() (asked bool) {
 	if m.stopped {
-		return
+		return false
 	}
 	for len(m.dirty) > 0 {
 		dirty := m.dirty
@@ -177,6 +179,14 @@ func (m *Manager) EndDrain() {
 			f.goOn()
 		}
 	}
+	before := m.asked
 	m.alterer.send()
 	m.repairs.goOn()
+	return m.asked > before
+}
+
+// ask sends a request to the controller.
+func (m *Manager) ask(r kmsg.Request, done func(kmsg.Response, error)) {
+	m.asked++
+	m.Control(r, done)
 }

@@ -60,7 +60,7 @@ func (r *repairs) goOn() {
 	}
 	slices.SortStableFunc(report, func(a, b *partition.Partition) int { return a.ID.Compare(b.ID) })
 	r.flying = true
-	r.m.Control(r.request(report), func(response kmsg.Response, err error) { r.answered(report, response, err) })
+	r.m.ask(r.request(report), func(response kmsg.Response, err error) { r.answered(report, response, err) })
 }
 
 func (r *repairs) request(report []*partition.Partition) *kmsg.AssignReplicasToDirsRequest {

@@ -344,3 +344,54 @@ func TestMarkGoesToReadersAtOnce(t *testing.T) {
 	r.run(15 * time.Millisecond)
 	r.same(id, 1)
 }
+
+// TestLeaderWithDamagedRecords: followers do not take them, and ask again; the leader looks at them then, and gives up.
+func TestLeaderWithDamagedRecords(t *testing.T) {
+	r := newRig(t, 3)
+	r.create(1, 1)
+	id := part(1, 0)
+	r.run(time.Second)
+	lost := r.produce(id, "a")
+	p := r.brokers[0].set.Get(id)
+	found, _, err := p.Read(partition.ReadRequest{UpTo: p.EndOffset(), MaxBytes: 1 << 20, AtLeastOne: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := found.Span(0).Bytes
+	bytes[len(bytes)-1] ^= 1
+	found.Release()
+	r.run(20 * time.Second)
+	if lost.code != wire.NotLeaderOrFollower && lost.code != wire.KafkaStorageError {
+		t.Errorf("told %v, %v", lost.done, lost.code)
+	}
+	s := r.states[id]
+	if s.Leader == 0 || len(s.ISR) != 3 || r.renewed != 1 {
+		t.Fatalf("leader %d, ISR %v, renewed %d times", s.Leader, s.ISR, r.renewed)
+	}
+	if again := r.produce(id, "a"); again.done {
+		t.Error(again.code)
+	}
+	r.run(time.Second)
+	r.same(id, 1)
+}
+
+// TestNoRoomForASession: without sessions everything is asked for each time, and no more often.
+func TestNoRoomForASession(t *testing.T) {
+	r := newRig(t, 2)
+	for _, b := range r.brokers {
+		b.withoutSessions()
+	}
+	r.create(1, 4)
+	r.run(time.Second)
+	r.fetches = 0
+	r.run(10 * time.Second)
+	if r.fetches > 2*21 {
+		t.Errorf("%d fetches in ten idle seconds", r.fetches)
+	}
+	s := r.produce(part(1, 0), "a")
+	r.run(time.Second)
+	if !s.done || s.code != wire.None {
+		t.Errorf("told %v %v", s.done, s.code)
+	}
+	r.same(part(1, 0), 1)
+}

@@ -53,6 +53,7 @@ type broker struct {
 	store    *storage.Store
 	timers   timer.Queue
 	set      *partition.Set
+	world    api.World
 	handlers *api.Handlers
 	manager  *replication.Manager
 	cluster  *partition.Cluster
@@ -98,10 +99,11 @@ func newBroker(r *rig, id record.NodeID) *broker {
 		image.Apply(metadata.Position{Offset: record.Offset(n)}, []metadata.Record{
 			&metadata.BrokerRegistered{ID: record.NodeID(n), Epoch: metadata.BrokerEpoch(n + 1), Rack: fmt.Sprint("rack", n)}})
 	}
-	b.handlers = api.NewHandlers(api.World{
-		Clock: r.clock, Rand: sim.NewRand(uint64(id) + 100), Jobs: b.lanes, Timers: &b.timers, Node: id, Image: image,
+	b.world = api.World{
+		Clock: r.clock, Rand: sim.NewRand(uint64(id) + 100), Jobs: b.lanes, Timers: &b.timers, Node: id, ClusterID: "cluster", Image: image,
 		Partitions: b.set, Config: func() *config.Broker { return b.config }, Full: func() bool { return false },
-	})
+	}
+	b.handlers = api.NewHandlers(b.world)
 	b.manager = replication.New(replication.Ports{
 		Clock: r.clock, Timers: &b.timers, Fetch: b.fetch, Control: b.control, Renew: b.renew,
 		Log: func(_ env.Level, message string, pairs ...any) {
@@ -119,6 +121,12 @@ func newBroker(r *rig, id record.NodeID) *broker {
 	}
 	b.manager.Start()
 	return b
+}
+
+// withoutSessions makes a leader that has no room for fetch sessions.
+func (b *broker) withoutSessions() {
+	b.config.FetchSessionCacheSlots = 0
+	b.handlers = api.NewHandlers(b.world)
 }
 
 // after has something happen later.

@@ -19,11 +19,13 @@ const startLimit = 60 * time.Second
 // Broker is the broker under test: a process of its own, or one that was running
 // already ([Broker.Foreign]).
 type Broker struct {
-	Address string // host:port
+	Address string // host:port; several, with commas between them, for a cluster
 	DataDir string // empty if foreign
-	binary  string
+	command []string
 	logFile string
-	process *exec.Cmd
+	// controller is where a node of a cluster talks to the other controllers.
+	controller string
+	process    *exec.Cmd
 }
 
 // ErrForeign is the answer where a broker must be killed, restarted or looked
@@ -60,7 +62,8 @@ func Start(binary, dir string) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a free port: %w", err)
 	}
-	b := &Broker{Address: l.Addr().String(), DataDir: dir, binary: binary, logFile: dir + ".log"}
+	address := l.Addr().String()
+	b := &Broker{Address: address, DataDir: dir, command: []string{binary, "serve", "--data-dir", dir, "--listen", address}, logFile: dir + ".log"}
 	if err := l.Close(); err != nil {
 		return nil, fmt.Errorf("find a free port: %w", err)
 	}
@@ -75,17 +78,25 @@ func (b *Broker) Restart() error {
 	if b.Foreign() {
 		return ErrForeign
 	}
+	if err := b.launch(); err != nil {
+		return err
+	}
+	return b.awaitConnection()
+}
+
+// launch starts the process and waits for nothing.
+func (b *Broker) launch() error {
 	out, err := os.OpenFile(b.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("open the broker's log: %w", err)
 	}
 	defer out.Close() // the process has its own descriptor
-	b.process = exec.Command(b.binary, "serve", "--data-dir", b.DataDir, "--listen", b.Address)
+	b.process = exec.Command(b.command[0], b.command[1:]...)
 	b.process.Stdout, b.process.Stderr = out, out
 	if err := b.process.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", b.binary, err)
+		return fmt.Errorf("start %s: %w", b.command[0], err)
 	}
-	return b.awaitConnection()
+	return nil
 }
 
 // awaitConnection returns once the broker accepts connections: then it must be
@@ -138,6 +149,14 @@ func (b *Broker) Stop() error {
 		return fmt.Errorf("stop the broker: %w", err)
 	}
 	b.reap()
+	return nil
+}
+
+// signal sends a signal that does not end the process.
+func (b *Broker) signal(s syscall.Signal) error {
+	if err := b.process.Process.Signal(s); err != nil {
+		return fmt.Errorf("send %v to the broker: %w", s, err)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ type franz struct {
 }
 
 func openFranz(b *Broker, options ...kgo.Opt) (*franz, error) {
-	options = append(options, kgo.SeedBrokers(b.Address), kgo.MetadataMinAge(50*time.Millisecond))
+	options = append(options, kgo.SeedBrokers(strings.Split(b.Address, ",")...), kgo.MetadataMinAge(50*time.Millisecond))
 	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return nil, err

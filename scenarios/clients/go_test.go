@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"context"
 	"os"
 	"strings"
 	"time"
@@ -22,8 +23,13 @@ func moduleVersion(path string) string {
 
 // pace calls send for each record of the load, when it is due.
 func (o LoadOptions) pace(send func(partition int32, sequence int)) {
+	o.paceWithin(context.Background(), send)
+}
+
+// paceWithin is pace that ends with a context.
+func (o LoadOptions) paceWithin(ctx context.Context, send func(partition int32, sequence int)) {
 	start := time.Now()
-	for i := range o.Count {
+	for i := 0; i < o.Count && ctx.Err() == nil; i++ {
 		due := start.Add(time.Duration(i) * time.Second / time.Duration(o.Rate))
 		if wait := time.Until(due); wait > 2*time.Millisecond {
 			time.Sleep(wait)

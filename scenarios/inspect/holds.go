@@ -18,7 +18,7 @@ const crcAt = 17
 func (x *Inspector) Holds(dir string, at record.Offset, b record.Batch) bool {
 	want := []byte(b)[crcAt:]
 	from := record.NoOffset
-	for _, name := range x.disk.Names(sim.Durable, dir) {
+	for _, name := range x.list(sim.Durable, dir) {
 		if base, ok := offsetOf(name, logEnd); ok && base <= at {
 			from = base
 		}
@@ -26,7 +26,7 @@ func (x *Inspector) Holds(dir string, at record.Offset, b record.Batch) bool {
 	if from >= 0 && x.contains(dir+"/"+segmentName(from, logEnd), want) {
 		return true
 	}
-	names := x.disk.Names(sim.Durable, journalDir)
+	names := x.list(sim.Durable, journalDir)
 	for i := len(names) - 1; i >= 0; i-- {
 		if strings.HasSuffix(names[i], journalEnd) && x.contains(journalDir+"/"+names[i], want) {
 			return true
@@ -49,7 +49,7 @@ func dirOf(l checkpoint.PartitionOffset) string {
 // before, where it stays; the result is how far that goes now. Of what is not there the first and the last batch have to be in the journal.
 func (x *Inspector) Flushed(dir string, upTo, own record.Offset) record.Offset {
 	bases := x.bases[:0]
-	for _, name := range x.disk.Names(sim.Cached, dir) {
+	for _, name := range x.list(sim.Cached, dir) {
 		if base, ok := offsetOf(name, logEnd); ok && base < upTo {
 			bases = append(bases, base)
 		}
@@ -62,6 +62,7 @@ func (x *Inspector) Flushed(dir string, upTo, own record.Offset) record.Offset {
 		path := dir + "/" + segmentName(base, logEnd)
 		content, _ := x.peek(sim.Cached, path)
 		x.medium, _ = x.disk.Peek(sim.Durable, path, x.medium[:0])
+		x.spent += int64(len(x.medium))
 		if !x.disk.Has(sim.Durable, path) {
 			x.medium = x.medium[:0]
 		}

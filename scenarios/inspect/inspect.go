@@ -55,12 +55,17 @@ type Inspector struct {
 
 	names []string         // scratch
 	seen  map[string]sight // by directory, of the present process
+	syncs uint64           // of segments' files
+	spent int64
 }
 
 // New makes an inspector.
 func New(d *sim.Disk, check Check) *Inspector {
 	return &Inspector{disk: d, made: check, seen: map[string]sight{}}
 }
+
+// Syncs counts the syncs of segments' files that were asked for while it was watched.
+func (x *Inspector) Syncs() uint64 { return x.syncs }
 
 // check makes a check and says, if it does not hold, that it is not the clients who saw it.
 func (x *Inspector) check(name string, holds bool, format string, args ...any) bool {
@@ -73,7 +78,7 @@ func (x *Inspector) check(name string, holds bool, format string, args ...any) b
 // dirs lists the directories of the partitions that there are.
 func (x *Inspector) dirs() []string {
 	dirs := x.names[:0]
-	for _, name := range x.disk.Names(sim.Cached, ".") {
+	for _, name := range x.list(sim.Cached, ".") {
 		if name == journalDir || strings.HasSuffix(name, awaySuffix) || strings.HasSuffix(name, straySuffix) ||
 			!x.disk.Has(sim.Cached, name+"/"+checkpoint.PartitionFile) {
 			continue
@@ -95,8 +100,22 @@ func (x *Inspector) Disk() {
 // peek reads a file of the page cache; false if it is not there. The bytes hold until the next peek.
 func (x *Inspector) peek(l sim.Layer, path string) (content []byte, ok bool) {
 	x.file, ok = x.disk.Peek(l, path, x.file[:0])
+	x.spent += int64(len(x.file))
 	return x.file, ok
 }
+
+// list is the names in a directory, in order.
+func (x *Inspector) list(l sim.Layer, dir string) []string {
+	names := x.disk.Names(l, dir)
+	x.spent += int64(len(names)) * nameCost
+	return names
+}
+
+// nameCost is what a name costs, measured in bytes of a file.
+const nameCost = 128
+
+// Spent is how many bytes were read, and names as well: what the looks cost.
+func (x *Inspector) Spent() int64 { return x.spent }
 
 // Disk looks at the files of all partitions of a disk.
 func Disk(d *sim.Disk, check Check) error {

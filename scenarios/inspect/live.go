@@ -54,6 +54,13 @@ func (x *Inspector) keptSnapshots(before []record.Offset) {
 	x.check("P4", true, "")
 }
 
+// Elected looks whether the log of a leader knows of its own election, whether anything was appended since or not (L4, KAFKA-7415).
+func (x *Inspector) Elected(l *storage.Log, e record.Epoch) {
+	got, end := l.EpochEnd(e)
+	x.check("L4", got == e && end == l.EndOffset(), "%s: the leader of epoch %d does not know of its own election: epoch %d is said to end at %d (epoch %d), the log ends at %d",
+		l.Dir(), e, e, end, got, l.EndOffset())
+}
+
 // epochs holds the answers about leader epochs against a scan (L4). An epoch behind the last one of the batches is that of an election
 // without appends, and begins at the log end.
 func (x *Inspector) epochs(l *storage.Log) {

@@ -61,7 +61,7 @@ func (x *Inspector) copyTo(d *sim.Disk, dir string) error {
 	if err := d.Mkdir(dir); err != nil {
 		return err
 	}
-	for _, name := range x.disk.Names(sim.Cached, dir) {
+	for _, name := range x.list(sim.Cached, dir) {
 		content, _ := x.peek(sim.Cached, dir+"/"+name)
 		f, err := d.Open(dir+"/"+name, env.Create)
 		if err == nil {

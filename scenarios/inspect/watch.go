@@ -15,6 +15,8 @@ type Watcher struct {
 	x *Inspector
 	// Log finds the log of a directory that is in use; nil while the process loads or if there is none.
 	Log func(dir string) *storage.Log
+	// Committing is called when the journal is about to be synced, if it is not nil.
+	Committing func()
 
 	failed  string       // the first change or sync that failed
 	syncs   map[any]bool // files of which a sync has failed, by identity: a file of the journal gets its name when it is open
@@ -39,6 +41,12 @@ func (w *Watcher) Call(op sim.Op, err error) {
 		return
 	}
 	w.goesOn(op)
+	if op.Kind == sim.OpSync && segments(op.Path) != "" {
+		w.x.syncs++
+	}
+	if op.Kind == sim.OpSync && w.Committing != nil && strings.HasPrefix(op.Path, journalDir+"/") {
+		w.Committing()
+	}
 	if err != nil {
 		w.fails(op)
 	}
@@ -145,12 +153,11 @@ func (w *Watcher) removes(dir, path string) {
 		return
 	}
 	next := record.NoOffset
-	for _, name := range w.x.disk.Names(sim.Cached, dir) {
-		if at, ok := offsetOf(name, logEnd); ok && at > base {
+	w.x.disk.EachName(sim.Cached, dir, func(name string) {
+		if at, ok := offsetOf(name, logEnd); ok && at > base && (next < 0 || at < next) {
 			next = at
-			break
 		}
-	}
+	})
 	w.x.check("R1", next >= 0, "%s: the active segment %d is removed", dir, base)
 	if l.ID() == quorum.Partition() {
 		return // what is below a checkpoint goes there (M5)

@@ -78,12 +78,13 @@ type Try struct {
 	batch *Batch
 	sent  int64
 	stamp uint64
+	lossy uint64
 }
 
 // Try notes that a request with the batch leaves.
 func (b *Batch) Try() Try {
 	l := b.Part.ledger
-	t := Try{batch: b, sent: l.Now(), stamp: l.Losses()}
+	t := Try{batch: b, sent: l.Now(), stamp: b.Part.losses(), lossy: l.Losses()}
 	if b.tries == 0 {
 		b.firstSent = t.sent
 		b.firm = b.Part.syncSince <= t.sent
@@ -135,13 +136,20 @@ func (t Try) acknowledged(at record.Offset) {
 		return
 	}
 	s := slot{base: at, batch: b, stamp: t.stamp, acked: true, ackedAt: forever}
+	switch end := at + record.Offset(b.Count); {
+	case b.Acks != -1 && p.elects():
+		s.stamp = 0 // another leader may have been elected before the request came
+	case b.Acks != -1:
+	case b.firm && p.syncSince <= t.sent:
+		// Whatever was lost since the request left, this was not.
+		s.stamp = p.losses()
+		p.raise(s.stamp, end)
+	default:
+		s.stamp = p.committed(t.lossy, end, s.stamp)
+	}
 	if b.Acks == -1 {
 		s.ackedAt = l.Now()
-		if b.firm && p.syncSince <= t.sent {
-			// Whatever was lost since the request left, this was not.
-			s.stamp = l.Losses()
-			p.raise(s.stamp, at+record.Offset(b.Count))
-		}
+		p.saw(at + record.Offset(b.Count))
 	}
 	b.acked = true
 	l.Checked("P3")

@@ -14,6 +14,8 @@ type Settings struct {
 	RetentionBytes int64 // -1: none
 	RetentionMs    int64 // -1: none
 	Recompressed   bool  // compression.type is not producer
+	Replicas       int   // 0 with a broker that is alone
+	MinISR         int   // that is in force, and so how many losses of what is not flushed it takes to lose a committed record
 }
 
 // Partition is the books of one partition.
@@ -32,11 +34,15 @@ type Partition struct {
 	slots   []slot // what is known to lie where, by offset; no two overlap
 	gone    []slot // what was there before the first loss and went
 	lost    uint64 // records that went with permission
+	softs   []soft // see committed
+	sights  []sight
+	moved   bool   // its replicas may have moved
 	marks   []mark // what may not be lost, by the losses up to then; both rise
 
 	start       record.Offset // greatest log start that a client was told of
 	startSince  int64
 	promised    record.Offset // greatest log start that DeleteRecords was answered with
+	promisedAt  int64
 	deleteUpTo  record.Offset // greatest offset that somebody asked DeleteRecords for
 	mayRetain   bool          // retention is or was on
 	left        bool          // by the present last reader
@@ -101,7 +107,7 @@ func (p *Partition) firm(stamp uint64) record.Offset {
 
 // losable says whether a fault since may have taken the slot.
 func (p *Partition) losable(s *slot) bool {
-	return s.stamp < p.ledger.Losses() && s.base >= p.firm(s.stamp)
+	return s.stamp < p.losses() && s.base >= p.firm(s.stamp) && (len(p.softs) == 0 || s.base >= p.softFirm(s.stamp))
 }
 
 // Policy notes that a change of the flush policy leaves for the broker. Its answer, if it is good, goes to the function returned.
@@ -152,8 +158,8 @@ func (p *Partition) find(o record.Offset) int {
 
 // learn enters that a batch lies at a place. What contradicts it must have been lost, with permission.
 func (p *Partition) learn(s slot) {
-	s.told = p.ledger.Losses()
-	s.first = s.told // not those when the request left: it may have lain in the network and been done behind a fault
+	s.told = p.losses()
+	s.first = p.ledger.Losses() // not those when the request left: it may have lain in the network and been done behind a fault
 	s.since = p.ledger.Now()
 	i := p.find(s.base)
 	for i < len(p.slots) && p.slots[i].base < s.next() {
@@ -203,9 +209,11 @@ func (p *Partition) contradicted(old, s *slot) bool {
 	case s.stamp < old.stamp && p.losable(s):
 		p.lost += uint64(s.batch.Count)
 		return false
+	case old.stamp == s.stamp && p.elects() && p.losable(old):
+		return true // two leaders have told it, neither for sure
 	}
 	l.Fail(name, "%s: batch %d at offsets [%d, %d) and batch %d at [%d, %d) (firm %d, losses %d, known since %d and %d)", p.Name,
-		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm(old.stamp), l.Losses(), old.stamp, s.stamp)
+		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm(old.stamp), p.losses(), old.stamp, s.stamp)
 	return old.stamp < s.stamp
 }
 
@@ -214,7 +222,7 @@ func (p *Partition) lose(i int) {
 	s := p.slots[i]
 	s.batch.places--
 	p.lost += uint64(s.batch.Count)
-	if s.first == 0 {
+	if s.first == 0 && (!p.elects() || s.seen || s.ackedAt < forever) {
 		p.gone = append(p.gone, s)
 	}
 	p.slots = slices.Delete(p.slots, i, i+1)

@@ -47,11 +47,16 @@ func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
 	}
 	l.Check("H3", f.LogStart <= f.LastStable && f.LastStable <= f.HighWatermark && f.LogStart >= 0,
 		"%s: log start %d, last stable %d, high watermark %d", p.Name, f.LogStart, f.LastStable, f.HighWatermark)
-	if p.pure {
-		p.raise(l.Losses(), f.HighWatermark)
+	p.committed(v.stamp, f.HighWatermark, 0)
+	if p.settings.Replicas == 0 || f.LogStart > p.start {
+		p.started(v, f.LogStart)
 	}
-	p.started(v, f.LogStart)
+	behind := p.behind(v, f.HighWatermark)
 	n := p.take(v, c, &f)
+	if behind {
+		return n
+	}
+	p.saw(f.HighWatermark)
 	op := history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: l.Now(), Offset: int64(f.HighWatermark)}
 	if c.whole && c.Position == f.HighWatermark {
 		op.Whole, op.Content = true, c.chain
@@ -124,10 +129,7 @@ func (p *Partition) delivered(v View, c *Cursor, b record.Batch, final bool) *Ba
 	}
 	l.Check("D2", !batch.refusedForGood(), "%s: batch %d was refused, and is delivered at offset %d", p.Name, batch.Number, b.BaseOffset())
 	l.Checked("D1")
-	stamp := v.stamp
-	if p.pure {
-		stamp = l.Losses() // below the high watermark: whatever was lost since the request left, this was not
-	}
+	stamp := p.committed(v.stamp, 0, v.stamp)
 	p.learn(slot{
 		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: stamp, ackedAt: forever, seen: true, final: final,
 	})
@@ -137,7 +139,12 @@ func (p *Partition) delivered(v View, c *Cursor, b record.Batch, final bool) *Ba
 // started checks a log start that a client was told.
 func (p *Partition) started(v View, start record.Offset) {
 	l := p.ledger
-	if v.sent >= p.startSince && !p.excused {
+	switch {
+	case v.sent < p.startSince || p.excused:
+	case p.elects():
+		// What retention has removed at one leader may still be there at the next one.
+		l.Check("R3", start >= p.promised || v.sent < p.promisedAt, "%s: the log starts at %d, although %d was promised", p.Name, start, p.promised)
+	default:
 		l.Check("R3", start >= p.start, "%s: the log starts at %d, but it started at %d before (%d was promised)", p.Name, start, p.start, p.promised)
 	}
 	if start <= p.start {
@@ -152,7 +159,7 @@ func (p *Partition) started(v View, start record.Offset) {
 
 // checkRetained holds what is left against retention.bytes: only whole segments beyond it may go.
 func (p *Partition) checkRetained(start record.Offset) {
-	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 || p.settings.Recompressed || p.ledger.Losses() > 0 {
+	if p.settings.RetentionMs >= 0 || p.settings.RetentionBytes < 0 || p.settings.Recompressed || p.losses() > 0 {
 		return // what was lost since may have counted
 	}
 	left, from := int64(0), p.find(start)
@@ -179,9 +186,8 @@ func (p *Partition) Latest(v View, o record.Offset) {
 	if p.closing {
 		return
 	}
-	if p.pure {
-		p.raise(p.ledger.Losses(), o)
-	}
+	p.committed(v.stamp, o, 0)
+	p.saw(o)
 	p.reads = append(p.reads, history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: p.ledger.Now(), Offset: int64(o)})
 }
 
@@ -215,7 +221,9 @@ func (p *Partition) Deleting(to record.Offset) (answered func(low record.Offset)
 	p.deleteUpTo = max(p.deleteUpTo, to)
 	return func(low record.Offset) {
 		p.ledger.Checked("R3")
-		p.promised = max(p.promised, low)
+		if low > p.promised {
+			p.promised, p.promisedAt = low, p.ledger.Now()
+		}
 		if !p.closing && low > p.start {
 			p.start, p.startSince = low, p.ledger.Now()
 		}

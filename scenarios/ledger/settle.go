@@ -87,7 +87,7 @@ func (p *Partition) History() history.Log {
 	} else {
 		until = p.ledger.firstLoss
 		slots = slices.Concat(p.gone, p.slots)
-		slots = slices.DeleteFunc(slots, func(s slot) bool { return s.first > 0 })
+		slots = slices.DeleteFunc(slots, func(s slot) bool { return s.first > 0 || p.elects() && !s.seen && s.ackedAt == forever })
 		slices.SortStableFunc(slots, func(a, b slot) int { return cmp.Compare(a.base, b.base) })
 	}
 	log := history.Log{Name: p.Name}

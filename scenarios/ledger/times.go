@@ -3,7 +3,7 @@ package ledger
 import "lignum/core/record"
 
 // Known is the offset below which all records were on stable storage for sure when a request leaves now; what is judged by it has to be there.
-func (p *Partition) Known() record.Offset { return p.firm(p.ledger.Losses()) }
+func (p *Partition) Known() record.Offset { return p.firm(p.losses()) }
 
 // AtTime judges the answer to a look-up by time (F7): the first record that is not before the time, of what was there. o is -1 if there was
 // said to be none; known is Known when the request left.

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // seededTest is a test of a package that runs seeds: it takes -from and -seeds, and fails with "seed n: ... (invariant)".
@@ -45,9 +44,9 @@ func (r *runner) tryTest(id, scratch string, t seededTest) (o outcome) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
 	defer cancel()
-	began := time.Now()
-	out, _ := exec.CommandContext(ctx, binary, "-test.run", t.name, "-from", strconv.FormatUint(r.from, 10), "-seeds", "1000000000").Output()
-	o.took = time.Since(began)
+	cmd := exec.CommandContext(ctx, binary, "-test.run", t.name, "-from", strconv.FormatUint(r.from, 10), "-seeds", "1000000000")
+	out, _ := cmd.Output()
+	o.took = spent(cmd)
 	o.readTest(out, r.from)
 	return o
 }

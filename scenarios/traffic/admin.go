@@ -17,6 +17,7 @@ import (
 type TopicOptions struct {
 	Name       string
 	Partitions int32
+	Replicas   int16 // 0: one
 	Configs    map[string]string
 	Settings   ledger.Settings
 }
@@ -34,6 +35,8 @@ type AdminOptions struct {
 	Again bool
 	// DeleteRecords, Policies and Grow switch what else it does.
 	DeleteRecords, Policies, Grow bool
+	// Elect and Reassign move leaders and replicas; MinISR lowers and raises min.insync.replicas.
+	Elect, Reassign, MinISR bool
 	// Ready is called when the topics are there.
 	Ready func()
 }
@@ -43,7 +46,8 @@ type Admin struct {
 	stage  *Stage
 	o      AdminOptions
 	rand   sim.Stream
-	peer   *peer
+	routes *routes
+	peer   *peer // that the present request goes to
 	busy   bool
 	todo   []TopicOptions // to be made
 	passed int
@@ -52,6 +56,7 @@ type Admin struct {
 // NewAdmin starts an administrator.
 func NewAdmin(s *Stage, o AdminOptions) *Admin {
 	a := &Admin{stage: s, o: o, rand: s.World.Stream(domainAdmin, o.Actor), todo: o.Topics}
+	a.routes = s.routes(o.Name, o.Actor, nil)
 	a.later()
 	return a
 }
@@ -66,16 +71,15 @@ func (a *Admin) later() {
 
 func (a *Admin) act() {
 	if a.stage.Quiet {
-		if a.peer != nil {
-			a.peer.close()
-		}
+		a.routes.close()
 		return
 	}
 	a.later()
+	if a.busy {
+		return
+	}
+	a.peer = a.routes.some()
 	switch {
-	case a.busy:
-	case a.peer == nil || a.peer.over:
-		a.peer = a.stage.dial(a.o.Name, nil, nil)
 	case !a.peer.ready:
 	case len(a.todo) > 0:
 		a.create(a.todo[0])
@@ -91,15 +95,17 @@ func (a *Admin) something() {
 		return
 	}
 	t := targets[a.rand.Below(int64(len(targets)))]
-	done := func() { a.busy = false }
+	if a.clusterWork(t) {
+		return
+	}
 	a.busy = true
 	switch a.rand.Below(12) {
 	case 8, 9:
 		ago := a.rand.Between(-time.Second, time.Duration(a.stage.now()))
-		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, a.stage.wallNow()-int64(ago/time.Millisecond), func(record.Offset, bool) { done() })
+		a.list(t, a.stage.wallNow()-int64(ago/time.Millisecond))
 		return
 	case 10:
-		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.MaxTimestamp, func(record.Offset, bool) { done() })
+		a.list(t, wire.MaxTimestamp)
 		return
 	case 11:
 		if a.o.Grow {
@@ -122,10 +128,30 @@ func (a *Admin) something() {
 			return
 		}
 	case 3, 4:
-		a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.EarliestTimestamp, func(record.Offset, bool) { done() })
+		a.list(t, wire.EarliestTimestamp)
 		return
 	}
-	a.stage.listOffsets(a.peer, &a.rand, int(a.o.Actor), t, wire.LatestTimestamp, func(record.Offset, bool) { done() })
+	a.list(t, wire.LatestTimestamp)
+}
+
+// list looks up an offset at the partition's leader.
+func (a *Admin) list(t *Target, timestamp int64) {
+	to := a.leader(t)
+	if to == nil {
+		return
+	}
+	a.stage.listOffsets(to, a.routes, int(a.o.Actor), t, timestamp, func(record.Offset, bool) { a.busy = false })
+}
+
+// leader is the connection to a partition's leader; nil, and not busy any more, if there is none at present.
+func (a *Admin) leader(t *Target) *peer {
+	if at := a.routes.place(t); at != nowhere {
+		if to := a.routes.link(at); to.ready {
+			return to
+		}
+	}
+	a.busy = false
+	return nil
 }
 
 // create makes a topic. Whoever finds it there has made it, with an answer that was lost, or has not deleted it yet.
@@ -134,7 +160,7 @@ func (a *Admin) create(o TopicOptions) {
 	r := kmsg.NewPtrCreateTopicsRequest()
 	r.TimeoutMillis = 5000
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = o.Name, o.Partitions, 1
+	t.Topic, t.NumPartitions, t.ReplicationFactor = o.Name, o.Partitions, max(1, o.Replicas)
 	for _, name := range sortedKeys(o.Configs) {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		value := o.Configs[name]
@@ -151,7 +177,7 @@ func (a *Admin) create(o TopicOptions) {
 		}
 		code := wire.ErrorCode(got.Topics[0].ErrorCode)
 		if code != wire.None && code != wire.TopicAlreadyExists {
-			a.stage.Books.Check("V2", code.Retriable(), "creating topic %s is refused with %s", o.Name, code)
+			a.stage.Books.Check("V2", code.Retriable() || code == wire.InvalidReplicationFactor && len(a.stage.Nodes) > 1, "creating topic %s is refused with %s", o.Name, code)
 			a.busy = false
 			return
 		}
@@ -295,8 +321,11 @@ func (a *Admin) grown(from *peer, o TopicOptions, id [16]byte, before int32) {
 
 // deleteRecords moves a partition's log start.
 func (a *Admin) deleteRecords(t *Target) {
-	from := a.peer
-	a.stage.listOffsets(from, &a.rand, int(a.o.Actor), t, wire.LatestTimestamp, func(end record.Offset, ok bool) {
+	from := a.leader(t)
+	if from == nil {
+		return
+	}
+	a.stage.listOffsets(from, a.routes, int(a.o.Actor), t, wire.LatestTimestamp, func(end record.Offset, ok bool) {
 		if !ok || end == 0 {
 			a.busy = false
 			return

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"time"
 
 	"lignum/core/record"
@@ -20,19 +21,28 @@ type ConsumerOptions struct {
 	MaxBytes  int32
 	PartBytes int32
 	Wait      time.Duration
+	Rack      string
 	ReRead    int64 // one fetch in so many begins again at the start; 0: none
 }
 
 // Consumer reads partitions from their starts. Its positions outlive its connections.
 type Consumer struct {
-	stage   *Stage
-	o       ConsumerOptions
-	rand    sim.Stream
-	client  int
+	stage    *Stage
+	o        ConsumerOptions
+	rand     sim.Stream
+	client   int
+	routes   *routes
+	fetchers []*fetcher // by place in Stage.Nodes
+	cursors  map[*Target]*cursor
+}
+
+// fetcher is a consumer's fetches from one broker.
+type fetcher struct {
+	place   int
 	peer    *peer
 	version int16
 	busy    bool
-	cursors map[*Target]*cursor
+	asked   []*Target // in the session
 
 	session, epoch int32
 }
@@ -40,13 +50,20 @@ type Consumer struct {
 // cursor is where a consumer is in a partition.
 type cursor struct {
 	ledger.Cursor
-	lost bool          // the position was out of range
-	told record.Offset // the position that the session knows; -1 for none
+	lost   bool          // the position was out of range
+	told   record.Offset // the position that the session knows; -1 for none
+	by     *fetcher      // that was used last
+	flying bool          // a fetch is on its way
+	nearer int           // the place of a follower to read from; nowhere for none
 }
 
 // NewConsumer starts a consumer.
 func NewConsumer(s *Stage, o ConsumerOptions) *Consumer {
 	c := &Consumer{stage: s, o: o, rand: s.World.Stream(domainConsumer, o.Actor), client: int(o.Actor), cursors: map[*Target]*cursor{}}
+	c.routes = s.routes(o.Name, o.Actor, nil)
+	for i := range s.Nodes {
+		c.fetchers = append(c.fetchers, &fetcher{place: i})
+	}
 	c.later()
 	return c
 }
@@ -55,28 +72,50 @@ func (c *Consumer) later() { c.stage.World.After(c.rand.Between(0, 2*c.o.Pace), 
 
 func (c *Consumer) poll() {
 	if c.stage.Quiet {
-		if c.peer != nil {
-			c.peer.close()
-		}
+		c.routes.close()
 		return
 	}
 	c.later()
-	switch {
-	case c.busy:
-	case c.peer == nil || c.peer.over:
-		c.session, c.epoch = 0, 0
-		c.version = version(&c.rand, wire.Fetch, 7)
-		c.peer = c.stage.dial(c.o.Name, nil, nil)
-	case c.peer.ready:
-		c.fetch()
+	for _, f := range c.fetchers {
+		targets := c.assigned(f)
+		if len(targets) == 0 {
+			continue
+		}
+		switch {
+		case f.busy:
+		case f.peer == nil || f.peer.over:
+			f.session, f.epoch, f.asked = 0, 0, nil
+			f.version = version(&c.rand, wire.Fetch, 7)
+			f.peer = c.routes.link(f.place)
+		case f.peer.ready:
+			c.fetch(f, targets)
+		}
 	}
+}
+
+// assigned are the partitions that are read from a broker, and are not being read from another one.
+func (c *Consumer) assigned(f *fetcher) (list []*Target) {
+	for _, t := range c.stage.open() {
+		if at := c.at(t); c.source(t, at) == f.place && (!at.flying || at.by == f) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// source is where a partition is read: at its leader, or at the follower that the leader has named.
+func (c *Consumer) source(t *Target, at *cursor) int {
+	if at.nearer != nowhere {
+		return at.nearer
+	}
+	return c.routes.place(t)
 }
 
 // at is the consumer's place in a partition; a new one begins at the start.
 func (c *Consumer) at(t *Target) *cursor {
 	at := c.cursors[t]
 	if at == nil {
-		at = &cursor{told: -1}
+		at = &cursor{told: -1, nearer: nowhere}
 		at.Seek(0)
 		c.cursors[t] = at
 	}
@@ -84,48 +123,66 @@ func (c *Consumer) at(t *Target) *cursor {
 }
 
 // fetch asks for more of everything, or finds the start of what it lost.
-func (c *Consumer) fetch() {
-	targets := c.stage.open()
+func (c *Consumer) fetch(f *fetcher, targets []*Target) {
 	for _, t := range targets {
 		at := c.at(t)
 		if c.o.ReRead > 0 && c.rand.Below(c.o.ReRead) == 0 {
 			at.lost = true
 		}
 		if at.lost {
-			c.findStart(t)
+			c.findStart(f, t)
 			return
 		}
 	}
-	if len(targets) == 0 {
-		return
+	if c.moved(f, targets) {
+		f.epoch = 0
 	}
-	if c.epoch == 0 {
-		for _, t := range targets {
-			c.at(t).told = -1
+	f.asked = targets
+	for _, t := range targets {
+		at := c.at(t)
+		if at.by != f || f.epoch == 0 {
+			at.told = -1
 		}
+		at.by, at.flying = f, true
 	}
-	r := fetchRequest(c.version, targets, func(t *Target) (record.Offset, bool) {
+	r := fetchRequest(f.version, targets, func(t *Target) (record.Offset, bool) {
 		at := c.at(t)
 		changed := at.told != at.Position || !c.o.Sessions
 		at.told = at.Position
 		return at.Position, changed
 	}, c.o.PartBytes)
 	r.MaxWaitMillis, r.MinBytes, r.MaxBytes = int32(c.o.Wait/time.Millisecond), c.o.MinBytes, c.o.MaxBytes
-	r.SessionEpoch = -1
+	r.SessionEpoch, r.Rack = -1, []byte(c.o.Rack)
 	if c.o.Sessions {
-		r.SessionID, r.SessionEpoch = c.session, c.epoch
+		r.SessionID, r.SessionEpoch = f.session, f.epoch
 	}
 	if c.o.Committed {
 		r.IsolationLevel = 1
 	}
-	c.busy = true
-	from, view := c.peer, c.stage.Books.Look(c.client)
-	from.send(wire.Fetch, c.version, c.o.Wait+8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, c.version) }, func(body []byte) {
-		c.busy = false
+	f.busy = true
+	from, view := f.peer, c.stage.Books.Look(c.client)
+	from.send(wire.Fetch, f.version, c.o.Wait+8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, f.version) }, func(body []byte) {
+		f.busy = false
+		for _, t := range targets {
+			at := c.at(t)
+			if at.flying = false; body == nil {
+				at.nearer = nowhere
+			}
+		}
 		if body != nil {
-			c.fetched(from, view, targets, body)
+			c.fetched(f, from, view, targets, body)
 		}
 	})
+}
+
+// moved says whether a partition of the session is read from another broker now: the session begins anew without it.
+func (c *Consumer) moved(f *fetcher, targets []*Target) bool {
+	for _, t := range f.asked {
+		if !t.Books.Closed() && !slices.Contains(targets, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // fetchRequest asks for partitions; position says from where, and whether the request has to name the partition at all.
@@ -150,37 +207,37 @@ func fetchRequest(v int16, targets []*Target, position func(*Target) (record.Off
 }
 
 // fetched takes an answer.
-func (c *Consumer) fetched(from *peer, view ledger.View, targets []*Target, body []byte) {
+func (c *Consumer) fetched(f *fetcher, from *peer, view ledger.View, targets []*Target, body []byte) {
 	var r wire.FetchResponse
-	if err := r.Decode(body, c.version); err != nil {
-		from.malformed(wire.Fetch, c.version, err)
+	if err := r.Decode(body, f.version); err != nil {
+		from.malformed(wire.Fetch, f.version, err)
 		return
 	}
 	if r.Error != wire.None {
-		c.session, c.epoch = 0, 0
+		f.session, f.epoch = 0, 0
 		return
 	}
 	if c.o.Sessions {
-		c.advanceSession(r.SessionID)
+		f.advanceSession(r.SessionID)
 	}
 	for i := range r.Topics {
 		t := &r.Topics[i]
 		for j := range t.Partitions {
-			if target := find(targets, c.version, t, t.Partitions[j].Index); target != nil {
+			if target := find(targets, f.version, t, t.Partitions[j].Index); target != nil {
 				c.took(view, target, &t.Partitions[j])
 			}
 		}
 	}
 }
 
-func (c *Consumer) advanceSession(id int32) {
+func (f *fetcher) advanceSession(id int32) {
 	switch {
 	case id == 0:
-		c.session, c.epoch = 0, 0
-	case c.epoch == 0:
-		c.session, c.epoch = id, 1
+		f.session, f.epoch = 0, 0
+	case f.epoch == 0:
+		f.session, f.epoch = id, 1
 	default:
-		c.epoch++
+		f.epoch++
 	}
 }
 
@@ -209,19 +266,35 @@ func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult) {
 		if before > record.Offset(r.HighWatermark) || at.Broken {
 			at.lost = true // a fault took what was read already
 		}
+		if at.nearer != nowhere && c.rand.Below(20) == 0 {
+			at.nearer = nowhere
+		}
+		if r.Preferred >= 0 {
+			c.stage.PreferredReads++
+			at.nearer = c.stage.placeOf(r.Preferred)
+		}
 	case wire.OffsetOutOfRange:
 		t.Books.OutOfRange(view, at.Position)
-		at.lost = true
+		at.lost, at.nearer = true, nowhere
 	default:
-		at.told = -1
+		at.told, at.nearer = -1, nowhere
+		c.routes.stale(t, r.Error)
 	}
 }
 
 // findStart moves to the start of a partition.
-func (c *Consumer) findStart(t *Target) {
-	c.busy = true
-	c.stage.listOffsets(c.peer, &c.rand, c.client, t, wire.EarliestTimestamp, func(o record.Offset, ok bool) {
-		c.busy = false
+func (c *Consumer) findStart(f *fetcher, t *Target) {
+	at := c.routes.place(t)
+	if at == nowhere {
+		return
+	}
+	from := c.routes.link(at)
+	if !from.ready {
+		return
+	}
+	f.busy = true
+	c.stage.listOffsets(from, c.routes, c.client, t, wire.EarliestTimestamp, func(o record.Offset, ok bool) {
+		f.busy = false
 		if ok {
 			at := c.at(t)
 			at.Seek(o)
@@ -231,7 +304,7 @@ func (c *Consumer) findStart(t *Target) {
 }
 
 // listOffsets asks for an end of a partition.
-func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target, timestamp int64, then func(o record.Offset, ok bool)) {
+func (s *Stage) listOffsets(from *peer, by *routes, client int, t *Target, timestamp int64, then func(o record.Offset, ok bool)) {
 	r := &wire.ListOffsetsRequest{ReplicaID: -1, TimeoutMillis: 5000, Topics: []wire.ListOffsetsTopic{{
 		Name: []byte(t.Topic), Partitions: []wire.ListOffsetsPartition{{Index: t.Index, LeaderEpoch: -1, Timestamp: timestamp}},
 	}}}
@@ -239,7 +312,7 @@ func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target,
 	if timestamp == wire.MaxTimestamp {
 		least = 7
 	}
-	v := version(rand, wire.ListOffsets, least)
+	v := version(&by.rand, wire.ListOffsets, least)
 	view, known := s.Books.Look(client), t.Books.Known()
 	from.send(wire.ListOffsets, v, 8*time.Second, func(dst []byte) []byte { return r.AppendTo(dst, v) }, func(body []byte) {
 		var answer wire.ListOffsetsResponse
@@ -257,6 +330,7 @@ func (s *Stage) listOffsets(from *peer, rand *sim.Stream, client int, t *Target,
 		s.tell("client", "listed offset of %s for time %d: %s, %d", t.Books.Name, timestamp, got.Error, o)
 		switch {
 		case got.Error != wire.None:
+			by.stale(t, got.Error)
 		case timestamp == wire.LatestTimestamp:
 			t.Books.Latest(view, o)
 		case timestamp == wire.EarliestTimestamp:

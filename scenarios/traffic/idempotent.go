@@ -17,13 +17,13 @@ type Idempotent struct {
 	o         ProducerOptions
 	rand      sim.Stream
 	payload   *payload
-	peer      *peer
+	routes    *routes
 	id        record.ProducerID
 	epoch     record.ProducerEpoch
 	sequences map[*Target]int32
-	open      []*parcel // not acknowledged, in the order of the first sending
-	asking    bool      // for an id
-	sent      bool      // everything open was sent on this connection
+	open      []*parcel         // not acknowledged, in the order of the first sending
+	asking    bool              // for an id
+	sent      map[*Target]*peer // on which everything open was sent
 	pausing   bool
 	past      past
 }
@@ -39,7 +39,8 @@ const maxInFlight = 5
 
 // NewIdempotent starts an idempotent producer.
 func NewIdempotent(s *Stage, o ProducerOptions) *Idempotent {
-	p := &Idempotent{stage: s, o: o, rand: s.World.Stream(domainProducer, o.Actor), id: record.NoProducer, sequences: map[*Target]int32{}}
+	p := &Idempotent{stage: s, o: o, rand: s.World.Stream(domainProducer, o.Actor), id: record.NoProducer, sequences: map[*Target]int32{}, sent: map[*Target]*peer{}}
+	p.routes = s.routes(o.Name, o.Actor, p.pause)
 	p.payload = newPayload(s, o.Name, o.Actor, o.Codec, o.Biggest)
 	p.later()
 	return p
@@ -49,15 +50,14 @@ func (p *Idempotent) later() { p.stage.World.After(p.rand.Between(0, 2*p.o.Pace)
 
 func (p *Idempotent) burst() {
 	if p.stage.Quiet {
-		if p.peer != nil {
-			p.peer.close()
-		}
+		p.routes.close()
 		return
 	}
 	p.later()
-	if !p.connected() {
+	if !p.known() {
 		return
 	}
+	p.resend()
 	targets := p.stage.open()
 	if len(targets) == 0 {
 		return
@@ -70,50 +70,65 @@ func (p *Idempotent) burst() {
 		if p.rand.Below(3) == 0 {
 			t = targets[p.rand.Below(int64(len(targets)))]
 		}
-		if len(p.open) < p.o.InFlight && p.inFlight(t) < maxInFlight {
+		if len(p.open) < p.o.InFlight && p.inFlight(t) < maxInFlight && p.connected(t) {
 			p.produce(t)
 		}
 	}
 }
 
-// connected says whether new batches may go out, and does what is missing for it.
-func (p *Idempotent) connected() bool {
-	switch {
-	case p.pausing || p.asking:
+// known says whether the producer has an id, and gets one if not.
+func (p *Idempotent) known() bool {
+	if p.pausing || p.asking {
 		return false
-	case p.peer == nil || p.peer.over:
-		p.sent = false
-		var self *peer
-		self = p.stage.dial(p.o.Name, nil, func() { p.pause(self) })
-		p.peer = self
-		return false
-	case !p.peer.ready:
-		return false
-	case p.id < 0:
-		p.ask()
-		return false
-	case !p.sent:
-		p.sent = true
-		from := p.peer
-		for _, b := range append([]*parcel(nil), p.open...) {
-			p.send(from, b)
+	}
+	if p.id < 0 {
+		if from := p.routes.some(); from.ready {
+			p.ask(from)
 		}
+		return false
 	}
 	return true
 }
 
+// connected says whether new batches for a partition may go out: its leader is known, and everything open of it was sent there.
+func (p *Idempotent) connected(t *Target) bool {
+	at := p.routes.place(t)
+	if at == nowhere {
+		return false
+	}
+	to := p.routes.link(at)
+	if !to.ready {
+		return false
+	}
+	if p.sent[t] != to {
+		p.sent[t] = to
+		for _, b := range append([]*parcel(nil), p.open...) {
+			if b.target == t {
+				p.send(to, b)
+			}
+		}
+	}
+	return !to.over
+}
+
+// resend sends everything again whose connection is gone, or whose leader is another one now.
+func (p *Idempotent) resend() {
+	for _, b := range append([]*parcel(nil), p.open...) {
+		p.connected(b.target)
+	}
+}
+
 // pause waits a little before the next connection.
-func (p *Idempotent) pause(from *peer) {
-	if p.peer == from {
+func (p *Idempotent) pause(*peer) {
+	if !p.pausing {
 		p.pausing = true
 		p.stage.World.After(p.rand.Between(0, 300*time.Millisecond), func() { p.pausing = false })
 	}
 }
 
 // ask gets a producer id.
-func (p *Idempotent) ask() {
+func (p *Idempotent) ask(from *peer) {
 	p.asking = true
-	from := p.peer
 	r := kmsg.NewPtrInitProducerIDRequest()
 	r.ProducerID, r.ProducerEpoch = -1, -1
 	from.ask(r, version(&p.rand, wire.InitProducerID, 0), 5*time.Second, func(answer kmsg.Response) {
@@ -143,12 +158,15 @@ func (p *Idempotent) inFlight(t *Target) int {
 
 // produce sends a new batch.
 func (p *Idempotent) produce(t *Target) {
-	sequence := p.sequences[t]
+	sequence, begun := p.sequences[t]
+	if !begun && p.epoch == 0 {
+		sequence = p.o.First
+	}
 	b := p.payload.batch(p.stage.wallNow(), p.id, p.epoch, sequence)
 	p.sequences[t] = record.AddSequence(sequence, b.Count())
 	load := &parcel{target: t, bytes: b, books: t.Books.Plan(b, p.o.Acks)}
 	p.open = append(p.open, load)
-	p.send(p.peer, load)
+	p.send(p.sent[t], load)
 }
 
 // send sends a batch, for the first time or again.
@@ -226,16 +244,21 @@ func (p *Idempotent) settle(b *parcel) {
 
 // refused decides what an error means: again, or give up and go on as another producer.
 func (p *Idempotent) refused(from *peer, b *parcel, code wire.ErrorCode) {
-	if from != p.peer || from.over {
+	if from != p.sent[b.target] || from.over {
 		return
 	}
+	p.routes.stale(b.target, code)
 	switch code {
 	case wire.OutOfOrderSequenceNumber, wire.UnknownProducerID, wire.DuplicateSequenceNumber, wire.InvalidProducerEpoch:
 		if p.first(b) {
 			b.target.Books.SequenceRefused(b.books, code.String())
 			p.giveUp()
 		}
-	case wire.UnknownTopicOrPartition, wire.InvalidTimestamp, wire.InvalidRecord, wire.MessageTooLarge, wire.RecordListTooLarge:
+	case wire.UnknownTopicOrPartition:
+		if p.first(b) && (b.target.Books.Closed() || len(p.routes.peers) == 1) {
+			p.giveUp()
+		}
+	case wire.InvalidTimestamp, wire.InvalidRecord, wire.MessageTooLarge, wire.RecordListTooLarge:
 		if p.first(b) {
 			p.giveUp()
 		}

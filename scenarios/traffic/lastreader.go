@@ -23,7 +23,7 @@ type LastReader struct {
 	deadline int64
 	targets  []*Target
 	at       int
-	peer     *peer
+	routes   *routes
 	done     func()
 
 	start, written record.Offset // of the partition at hand; written: behind its own batch, -1 before
@@ -40,6 +40,7 @@ const respite = 3 * time.Second
 // NewLastReader starts a last reader, which has so much time. done is called when it is through, or has given up.
 func NewLastReader(s *Stage, actor uint64, patience time.Duration, done func()) *LastReader {
 	r := &LastReader{stage: s, rand: s.World.Stream(domainConsumer, actor), actor: actor, deadline: s.now() + int64(patience), done: done}
+	r.routes = s.routes("last-reader", actor, nil)
 	r.payload = newPayload(s, "last-"+string(rune('a'+actor%26)), actor, record.None, 64)
 	r.targets = s.open()
 	r.begin()
@@ -66,7 +67,7 @@ func (r *LastReader) soon(problem string) {
 // step does what is next for the partition at hand.
 func (r *LastReader) step() {
 	if r.at == len(r.targets) {
-		r.peer.closeIfAny()
+		r.routes.close()
 		r.done()
 		return
 	}
@@ -77,22 +78,23 @@ func (r *LastReader) step() {
 	}
 	if r.stage.now() > r.deadline {
 		r.stage.Books.Check("V2", false, "%s: cannot be written and read to its end although the faults have ended: %s", t.Books.Name, r.problem)
-		r.peer.closeIfAny()
+		r.routes.close()
 		r.done()
 		return
 	}
-	if r.peer == nil || r.peer.over {
-		r.peer = r.stage.dial("last-reader", nil, nil)
-		r.soon(r.problem)
+	at := r.routes.place(t)
+	if at == nowhere {
+		r.soon("nobody knows the leader")
 		return
 	}
+	from := r.routes.link(at)
 	switch {
-	case !r.peer.ready:
+	case !from.ready:
 		r.soon(r.problem)
 	case r.written < 0:
-		r.write(t)
+		r.write(t, from)
 	case r.start < 0:
-		r.stage.listOffsets(r.peer, &r.rand, int(r.actor), t, wire.EarliestTimestamp, func(o record.Offset, ok bool) {
+		r.stage.listOffsets(from, r.routes, int(r.actor), t, wire.EarliestTimestamp, func(o record.Offset, ok bool) {
 			if !ok {
 				r.soon("no log start")
 				return
@@ -102,7 +104,7 @@ func (r *LastReader) step() {
 			r.step()
 		})
 	default:
-		r.read(t)
+		r.read(t, from)
 	}
 }
 
@@ -125,19 +127,19 @@ func (p *peer) closeIfAny() {
 }
 
 // write appends one batch with acks=all.
-func (r *LastReader) write(t *Target) {
+func (r *LastReader) write(t *Target, from *peer) {
 	b := r.payload.batch(r.stage.wallNow(), record.NoProducer, record.NoProducerEpoch, record.NoSequence)
 	load := []parcel{{target: t, bytes: b, books: t.Books.Plan(b, -1)}}
 	request := produceRequest(-1, 5*time.Second, load)
 	try := load[0].books.Try()
 	const v = 9
-	from := r.peer
 	from.send(wire.Produce, v, 10*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, func(body []byte) {
 		results, ok := from.produced(v, load, body)
 		switch {
 		case !ok:
 			r.soon("no answer to a produce request")
 		case !try.Answered(results[0].Error, record.Offset(results[0].BaseOffset)):
+			r.routes.stale(t, results[0].Error)
 			r.soon("a produce request is refused with " + results[0].Error.String())
 		default:
 			r.written = record.Offset(results[0].BaseOffset) + record.Offset(b.Count())
@@ -147,11 +149,11 @@ func (r *LastReader) write(t *Target) {
 }
 
 // read fetches on, until the high watermark and everything that was written is reached.
-func (r *LastReader) read(t *Target) {
+func (r *LastReader) read(t *Target, from *peer) {
 	const v = 13
 	request := fetchRequest(v, []*Target{t}, func(*Target) (record.Offset, bool) { return r.cursor.Position, true }, 1<<20)
 	request.SessionEpoch, request.MaxBytes = -1, 1<<20
-	from, view := r.peer, r.stage.Books.Look(int(r.actor))
+	view := r.stage.Books.Look(int(r.actor))
 	from.send(wire.Fetch, v, 10*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, func(body []byte) {
 		var answer wire.FetchResponse
 		switch {
@@ -168,6 +170,7 @@ func (r *LastReader) read(t *Target) {
 				t.Books.OutOfRange(view, r.cursor.Position)
 				r.start = -1
 			}
+			r.routes.stale(t, got.Error)
 			r.soon("a fetch is refused with " + got.Error.String())
 			return
 		}

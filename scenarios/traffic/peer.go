@@ -22,22 +22,30 @@ const (
 	domainConsumer
 	domainAdmin
 	domainPayload
+	domainRoutes
+	domainSeats
+	domainMember
+	domainKeeper
 )
 
 // Stage is what all clients of a run share.
 type Stage struct {
 	World    *sim.World
-	Host     *sim.Host
+	Nodes    []Node
 	Listener string
 	Books    *ledger.Ledger
-	// Quiet ends all traffic but the last reader's.
-	Quiet bool
+	// Quiet ends all traffic but the last reader's; Ended that too.
+	Quiet, Ended bool
 	// Wall is the time of day that clients believe in, in milliseconds.
 	Wall int64
 	// Targets are the partitions that there are, in the order in which they came.
 	Targets []*Target
 	// Requests counts the requests that were sent, Answers the answers.
 	Requests, Answers uint64
+	// Moves counts the reassignments that were asked for.
+	Moves uint64
+	// PreferredReads counts how often a leader sent a consumer to a nearer replica.
+	PreferredReads uint64
 	// Connections are the clients' connections that stand, for faults to strike.
 	Connections []*sim.Conn
 
@@ -53,8 +61,8 @@ type Stage struct {
 }
 
 // NewStage returns a stage without traffic.
-func NewStage(w *sim.World, h *sim.Host, listener string, books *ledger.Ledger, wall int64) *Stage {
-	return &Stage{World: w, Host: h, Listener: listener, Books: books, Wall: wall, usedIDs: map[record.ProducerID]bool{}}
+func NewStage(w *sim.World, nodes []Node, listener string, books *ledger.Ledger, wall int64) *Stage {
+	return &Stage{World: w, Nodes: nodes, Listener: listener, Books: books, Wall: wall, usedIDs: map[record.ProducerID]bool{}}
 }
 
 // Target is a partition as clients name it.
@@ -112,9 +120,9 @@ type waiting struct {
 }
 
 // dial opens a connection. ready is called when it stands, over when it is gone; what is sent before it stands waits.
-func (s *Stage) dial(name string, ready, over func()) *peer {
+func (s *Stage) dial(to Node, name string, ready, over func()) *peer {
 	p := &peer{stage: s, name: name, onReady: ready, onOver: over}
-	p.conn = s.World.Dial(s.Host, s.Listener, p)
+	p.conn = s.World.Dial(to.Host, s.Listener, p)
 	s.Connections = append(s.Connections, p.conn)
 	const patience = 10 * time.Second // to connect
 	s.World.After(patience, func() {

@@ -22,6 +22,7 @@ type ProducerOptions struct {
 	Timeout  time.Duration
 	Biggest  int64 // bytes of a record's value, about
 	Bumps    bool  // an idempotent one goes on in a new epoch at times
+	First    int32 // the sequence that an idempotent one begins with, in its first epoch; close to the greatest they begin anew soon
 }
 
 // Producer writes batches without sequences: a retry may write them twice.
@@ -30,7 +31,7 @@ type Producer struct {
 	o       ProducerOptions
 	rand    sim.Stream
 	payload *payload
-	peer    *peer
+	routes  *routes
 	again   []parcel // to be sent again
 }
 
@@ -45,7 +46,7 @@ type parcel struct {
 
 // NewProducer starts a producer.
 func NewProducer(s *Stage, o ProducerOptions) *Producer {
-	p := &Producer{stage: s, o: o, rand: s.World.Stream(domainProducer, o.Actor)}
+	p := &Producer{stage: s, o: o, rand: s.World.Stream(domainProducer, o.Actor), routes: s.routes(o.Name, o.Actor, nil)}
 	p.payload = newPayload(s, o.Name, o.Actor, o.Codec, o.Biggest)
 	p.later()
 	return p
@@ -58,29 +59,31 @@ func (p *Producer) later() {
 // burst sends some requests at once, and comes again.
 func (p *Producer) burst() {
 	if p.stage.Quiet {
-		if p.peer != nil {
-			p.peer.close()
-		}
+		p.routes.close()
 		return
 	}
 	p.later()
-	if p.peer == nil || p.peer.over {
-		p.peer = p.stage.dial(p.o.Name, nil, nil)
-	}
 	for range 1 + p.rand.Below(p.o.Burst) {
-		if len(p.peer.waiting) >= p.o.InFlight {
+		if p.routes.waiting() >= p.o.InFlight {
 			return
 		}
 		p.request()
 	}
 }
 
-// request sends one request with batches for one to three partitions.
+// request sends one request with batches for one to three partitions, which have one leader.
 func (p *Producer) request() {
 	var load []parcel
-	taken := map[*Target]bool{}
+	taken, place := map[*Target]bool{}, nowhere
+	led := func(t *Target) bool {
+		at := p.routes.place(t)
+		if place == nowhere {
+			place = at
+		}
+		return at != nowhere && at == place
+	}
 	for _, again := range p.again {
-		if len(load) < 3 && !taken[again.target] {
+		if len(load) < 3 && !taken[again.target] && led(again.target) {
 			taken[again.target] = true
 			load = append(load, again)
 		}
@@ -92,7 +95,7 @@ func (p *Producer) request() {
 	}
 	for n := 1 + p.rand.Below(3)*p.rand.Below(2); int64(len(load)) < n; n-- {
 		t := targets[p.rand.Below(int64(len(targets)))]
-		if taken[t] {
+		if taken[t] || !led(t) {
 			continue
 		}
 		taken[t] = true
@@ -110,10 +113,10 @@ func (p *Producer) request() {
 	}
 	var then func([]byte)
 	if p.o.Acks != 0 {
-		from := p.peer
+		from := p.routes.link(place)
 		then = func(body []byte) { p.answered(from, v, load, body) }
 	}
-	p.peer.send(wire.Produce, v, p.o.Timeout+5*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, then)
+	p.routes.link(place).send(wire.Produce, v, p.o.Timeout+5*time.Second, func(dst []byte) []byte { return request.AppendTo(dst, v) }, then)
 }
 
 func withoutParcels(list, taken []parcel) []parcel {
@@ -160,6 +163,7 @@ func (p *Producer) answered(from *peer, v int16, load []parcel, body []byte) {
 		if ok {
 			settled = load[i].try.Answered(results[i].Error, record.Offset(results[i].BaseOffset))
 			p.stage.acked(&load[i], load[i].try, results[i])
+			p.routes.stale(load[i].target, results[i].Error)
 		}
 		if !settled && load[i].left > 0 && !p.stage.Quiet {
 			load[i].left--

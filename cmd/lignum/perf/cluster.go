@@ -19,9 +19,10 @@ const partitions = 10
 
 // cluster is the way to the brokers for what is not measured.
 type cluster struct {
-	seeds   []string
-	configs map[string]string
-	topics  int // created so far
+	seeds    []string
+	configs  map[string]string
+	replicas int16
+	topics   int // created so far
 }
 
 // topic is one that was created for a measurement.
@@ -65,14 +66,14 @@ func (c *cluster) ask(ctx context.Context, req kmsg.Request, version int16, resp
 	return resp.ReadFrom(body)
 }
 
-// create makes a topic and waits until each of its partitions has a leader.
+// create makes a topic and waits until each of its partitions has a leader, and all replicas are in sync.
 func (c *cluster) create(ctx context.Context) (*topic, error) {
 	c.topics++
 	t := &topic{name: fmt.Sprintf("lignum-perf-%d-%d-%d", os.Getpid(), time.Now().UnixMilli(), c.topics)}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = 10_000
 	rt := kmsg.NewCreateTopicsRequestTopic()
-	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.name, partitions, 1
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = t.name, partitions, max(c.replicas, 1)
 	for name, value := range c.configs {
 		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
 		cfg.Name, cfg.Value = name, kmsg.StringPtr(value)
@@ -125,7 +126,7 @@ func (t *topic) takeLeaders(resp *kmsg.MetadataResponse) bool {
 	known := 0
 	for _, rt := range resp.Topics {
 		for _, p := range rt.Partitions {
-			if a := addresses[p.Leader]; a != "" && p.Partition >= 0 && p.Partition < partitions && p.ErrorCode == 0 {
+			if a := addresses[p.Leader]; a != "" && p.Partition >= 0 && p.Partition < partitions && p.ErrorCode == 0 && len(p.ISR) >= len(p.Replicas) {
 				t.leaders[p.Partition] = a
 				known++
 			}

@@ -20,6 +20,9 @@ type load struct {
 	// Each stream ends after so many requests or so much time, whichever comes first.
 	requests int64
 	time     time.Duration
+	// every is the time from one request of a stream to the next; without it the next is sent as soon as one more may be under way. A request
+	// that could not be sent when it was due counts from when it was due.
+	every time.Duration
 	// starting, if set, is called when all is warm and the measurement begins.
 	starting func()
 }
@@ -31,6 +34,14 @@ type stream struct {
 	next func(n int64) []byte
 	// judge looks at the first bytes of an answer's body, of n bytes in all.
 	judge func(head []byte, n int) error
+}
+
+// spacing is the time between two requests of one stream if all streams together send so many in a second; 0 for no bound.
+func (l load) spacing(rate, streams int) time.Duration {
+	if rate == 0 {
+		return 0
+	}
+	return time.Second * time.Duration(streams) / time.Duration(rate)
 }
 
 // headBytes is how much of an answer is kept for the judge.
@@ -77,7 +88,7 @@ func (l load) run(ctx context.Context) (outcome, error) {
 		return firstCause(errs)
 	}
 	window := min(int64(l.inFlight), l.requests)
-	if err := each(func(r *streamRun) error { return r.exchange(window, l.inFlight, time.Time{}) }); err != nil {
+	if err := each(func(r *streamRun) error { return r.exchange(window, l.inFlight, time.Time{}, 0) }); err != nil {
 		return outcome{}, err
 	}
 	for _, r := range runs {
@@ -87,7 +98,7 @@ func (l load) run(ctx context.Context) (outcome, error) {
 		l.starting()
 	}
 	began := time.Now()
-	if err := each(func(r *streamRun) error { return r.exchange(l.requests, l.inFlight, began.Add(l.time)) }); err != nil {
+	if err := each(func(r *streamRun) error { return r.exchange(l.requests, l.inFlight, began.Add(l.time), l.every) }); err != nil {
 		return outcome{}, err
 	}
 	total := outcome{elapsed: time.Since(began)}
@@ -123,7 +134,7 @@ type streamRun struct {
 }
 
 // exchange sends up to n requests, none after the deadline unless it is zero, and reads every answer.
-func (r *streamRun) exchange(n int64, inFlight int, deadline time.Time) error {
+func (r *streamRun) exchange(n int64, inFlight int, deadline time.Time, every time.Duration) error {
 	began := make(chan time.Time, inFlight-1) // the reader holds one more
 	gone := make(chan struct{})
 	read := make(chan error, 1)
@@ -135,7 +146,7 @@ func (r *streamRun) exchange(n int64, inFlight int, deadline time.Time) error {
 		}
 		read <- err
 	}()
-	err := r.send(n, deadline, began, gone)
+	err := r.send(n, deadline, every, began, gone)
 	close(began)
 	if e := <-read; e != nil {
 		return e
@@ -143,9 +154,15 @@ func (r *streamRun) exchange(n int64, inFlight int, deadline time.Time) error {
 	return err
 }
 
-func (r *streamRun) send(n int64, deadline time.Time, began chan<- time.Time, gone <-chan struct{}) error {
-	for range n {
+func (r *streamRun) send(n int64, deadline time.Time, every time.Duration, began chan<- time.Time, gone <-chan struct{}) error {
+	first := time.Now()
+	for i := range n {
 		now := time.Now()
+		if every > 0 {
+			due := first.Add(time.Duration(i) * every)
+			time.Sleep(due.Sub(now))
+			now = due
+		}
 		if !deadline.IsZero() && now.After(deadline) {
 			return nil
 		}

@@ -35,6 +35,11 @@ type Options struct {
 	Dir string
 	// TopicConfigs are given to the topics that are created.
 	TopicConfigs map[string]string
+	// Replicas is the replication factor of the topics that are created; 1 if 0.
+	Replicas int16
+	// Rate bounds the requests per second over all connections of a measurement, evenly spaced; unbounded if 0. Latency is then that of a cluster that is
+	// not full.
+	Rate int
 	// Connections are the numbers of connections to measure with; 1, 10 and 100 if empty.
 	Connections []int
 	// Sizes are the bytes of record batches in one produce request; 1 KiB, 16 KiB and 256 KiB if empty. Fetches of
@@ -48,8 +53,8 @@ type Options struct {
 	CellTime time.Duration
 	// CellBytes bounds the bytes of one measurement; 512 MiB if 0.
 	CellBytes int64
-	// LimitsOnly leaves the broker out.
-	LimitsOnly bool
+	// LimitsOnly leaves the broker out, ProduceOnly the machine's limits and fetches.
+	LimitsOnly, ProduceOnly bool
 }
 
 const (
@@ -69,6 +74,7 @@ func (o Options) withDefaults() Options {
 		o.Acks = []int16{1, -1}
 	}
 	o.InFlight = cmp.Or(o.InFlight, 5)
+	o.Replicas = cmp.Or(o.Replicas, 1)
 	o.CellTime = cmp.Or(o.CellTime, 2*time.Second)
 	o.CellBytes = cmp.Or(o.CellBytes, 512*mib)
 	return o
@@ -91,6 +97,9 @@ func (o Options) check() error {
 		if a != 1 && a != -1 {
 			faults = append(faults, fmt.Errorf("acks %d has no answer to time or is unknown, want 1 or -1", a))
 		}
+	}
+	if o.Replicas < 1 || o.Rate < 0 {
+		faults = append(faults, fmt.Errorf("%d replicas, %d requests per second, want at least 1 and 0", o.Replicas, o.Rate))
 	}
 	if o.InFlight < 1 {
 		faults = append(faults, fmt.Errorf("%d requests in flight, want at least 1", o.InFlight))
@@ -120,11 +129,13 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	b := &bench{Options: o, out: &table{w: w}, limits: limits{}}
 	b.out.line("%s/%s, %d cores, %s; %d requests in flight per connection; MB are 10^6 bytes",
 		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), o.InFlight)
-	if err := b.measureDisk(ctx, dir); err != nil {
-		return fmt.Errorf("measure the disk: %w", err)
-	}
-	if err := b.measureLoopback(ctx, dir); err != nil {
-		return fmt.Errorf("measure loopback: %w", err)
+	if !o.ProduceOnly {
+		if err := b.measureDisk(ctx, dir); err != nil {
+			return fmt.Errorf("measure the disk: %w", err)
+		}
+		if err := b.measureLoopback(ctx, dir); err != nil {
+			return fmt.Errorf("measure loopback: %w", err)
+		}
 	}
 	if o.LimitsOnly {
 		return b.out.err
@@ -142,9 +153,12 @@ func (b *bench) measureBroker(ctx context.Context, dir string) error {
 		defer b.broker.stop()
 		b.Brokers = []string{b.broker.address}
 	}
-	c := &cluster{seeds: b.Brokers, configs: b.TopicConfigs}
+	c := &cluster{seeds: b.Brokers, configs: b.TopicConfigs, replicas: b.Replicas}
 	if err := b.measureProduce(ctx, c); err != nil {
 		return fmt.Errorf("measure produce: %w", b.broker.explain(err))
+	}
+	if b.ProduceOnly {
+		return b.out.err
 	}
 	if err := b.measureFetch(ctx, c); err != nil {
 		return fmt.Errorf("measure fetch: %w", b.broker.explain(err))

@@ -78,6 +78,7 @@ func (b *bench) produceCell(ctx context.Context, c *cluster, acks int16, n, conn
 	defer func() { err = errors.Join(err, c.remove(ctx, t)) }()
 	encoded, _ := batch(n)
 	l := b.load(n, conns)
+	l.every = l.spacing(b.Rate, conns)
 	l.streams = produceStreams(t, acks, encoded, conns)
 	r, cpu, err := b.broker.observe(ctx, l)
 	if err != nil {

@@ -1,0 +1,313 @@
+package scenarios
+
+import (
+	"fmt"
+	"time"
+
+	"lignum/core/env"
+	"lignum/core/metadata"
+	"lignum/core/record"
+	"lignum/linearizability"
+	"lignum/scenarios/ledger"
+	"lignum/scenarios/traffic"
+	"lignum/sim"
+)
+
+// Times of a run of a cluster.
+const (
+	healthy   = 30 * time.Second // the bound of V1 and V3, from the end of the faults
+	askHealth = 100 * time.Millisecond
+)
+
+// cluster is a run with several nodes.
+type cluster struct {
+	o       Options
+	plan    clusterPlan
+	world   *sim.World
+	members []*member
+	stage   *traffic.Stage
+	books   *ledger.Ledger
+	faults  clusterFaults
+	box     clusterBox
+
+	healed   bool
+	finished bool
+	readers  int // last readers that are through
+}
+
+// Cluster is several nodes with all kinds of clients, under crashes of any of them, cuts of the network, pauses, disk faults, and administrators.
+func Cluster(o Options) Result {
+	c := newCluster(o)
+	defer c.world.Close()
+	limit := env.Instant(c.plan.length + 2*settleTime + 8*patience)
+	for !c.finished && len(c.world.Findings()) == 0 && c.world.Step(limit) {
+		c.step()
+	}
+	if !c.finished && len(c.world.Findings()) == 0 {
+		c.world.Fail("V2", "the run does not come to its end")
+	}
+	return c.result()
+}
+
+func newCluster(o Options) *cluster {
+	c := &cluster{o: o, plan: newClusterPlan(o)}
+	c.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: c.plan.network, Jobs: c.plan.jobs})
+	c.books = ledger.New(ledger.World{
+		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Elections: c.elections, Fail: c.fail,
+	})
+	var nodes []traffic.Node
+	for i, role := range c.plan.roles {
+		m := c.newMember(i+1, role)
+		c.members = append(c.members, m)
+		if role != controllerRole {
+			nodes = append(nodes, traffic.Node{ID: int32(m.id), Host: m.host})
+		}
+	}
+	c.stage = traffic.NewStage(c.world, nodes, "PLAINTEXT", c.books, wallAtStart)
+	if o.Tell != nil {
+		c.stage.Tell = c.tell
+		c.world.Tell(func(l sim.Line) {
+			who := "event"
+			if l.Error != "" {
+				who = "disk"
+			}
+			c.tell(who, l.Words())
+		})
+	}
+	c.faults.begin(c)
+	c.box.begin(c)
+	c.tellPlan()
+	for _, m := range c.members {
+		m.start()
+	}
+	c.watch()
+	c.plan.admin.Ready = c.openGates
+	traffic.NewAdmin(c.stage, c.plan.admin)
+	c.world.At(env.Instant(c.plan.length), c.heal)
+	return c
+}
+
+// tellPlan tells what the seed has chosen.
+func (c *cluster) tellPlan() {
+	if c.o.Tell == nil {
+		return
+	}
+	c.tell("plan", fmt.Sprintf("roles %q, session %s ms, wipes %v, nearest replica %v", c.plan.roles, c.plan.session, c.plan.wipes, c.plan.nearer))
+	for _, t := range append(c.plan.admin.Topics, c.plan.admin.Passing) {
+		c.tell("plan", fmt.Sprintf("topic %s: %d partitions, %d replicas, %v", t.Name, t.Partitions, t.Replicas, t.Configs))
+	}
+	for _, p := range c.plan.producers {
+		c.tell("plan", fmt.Sprintf("producer %s: idempotent %v, %+v", p.Name, p.idempotent, p.ProducerOptions))
+	}
+	for _, o := range c.plan.consumers {
+		c.tell("plan", fmt.Sprintf("consumer %+v", o))
+	}
+	for _, kind := range c.faults.on {
+		c.tell("plan", "strikes with "+kind.name)
+	}
+}
+
+func (c *cluster) tell(who, text string) {
+	if c.o.Tell != nil {
+		c.o.Tell(Line{c.world.Now(), who, text})
+	}
+}
+
+func (c *cluster) fail(name, format string, args ...any) {
+	c.tell("check", name+": "+fmt.Sprintf(format, args...))
+	c.world.Fail(name, format, args...)
+}
+
+// losses counts what could have taken data that was not durable, on any node.
+func (c *cluster) losses() uint64 {
+	n := uint64(0)
+	for _, m := range c.members {
+		n += m.losses()
+	}
+	return n
+}
+
+// elections counts the leaders of a partition so far, as far as any node knows.
+func (c *cluster) elections(id record.Partition) uint64 {
+	return uint64(c.box.ghost(id).epoch + 1)
+}
+
+// step looks at what each event may have changed.
+func (c *cluster) step() {
+	for _, m := range c.members {
+		if m.armed != "" && !m.host.Running() {
+			c.faults.notice(m)
+		}
+		if m.node != nil && m.host.Running() && m.image().Offset() != m.seenImage {
+			c.box.image(m)
+		}
+	}
+}
+
+// openGates starts the traffic and the faults, once there are topics.
+func (c *cluster) openGates() {
+	for _, o := range c.plan.producers {
+		if o.idempotent {
+			traffic.NewIdempotent(c.stage, o.ProducerOptions)
+		} else {
+			traffic.NewProducer(c.stage, o.ProducerOptions)
+		}
+	}
+	for _, o := range c.plan.consumers {
+		traffic.NewConsumer(c.stage, o)
+	}
+	c.faults.strikeLater()
+}
+
+// watch is the one who starts processes that have ended.
+func (c *cluster) watch() {
+	c.world.After(20*time.Millisecond, c.watch)
+	for _, m := range c.members {
+		c.faults.freeStuck(m)
+		if m.host.Running() || m.restarting {
+			continue
+		}
+		m.restarting = true
+		delay := c.faults.rand.Between(0, pick(&c.faults.rand, 500*time.Millisecond, 2*time.Second, 8*time.Second))
+		if c.healed {
+			delay = 0
+		}
+		c.world.After(delay, func() {
+			m.restarting = false
+			m.start()
+			c.faults.duringLoad(m)
+		})
+	}
+}
+
+// heal ends the faults, then the traffic, and then has everything looked at; and once more behind another crash.
+func (c *cluster) heal() {
+	c.healed = true
+	c.faults.end()
+	c.tell("fault", "the faults have ended")
+	c.world.After(settleTime, func() {
+		c.stage.Quiet = true
+		c.world.After(settleTime, func() { c.awaitHealth(c.world.Now()) })
+	})
+}
+
+// awaitHealth waits until the cluster is whole again (V1, V3).
+func (c *cluster) awaitHealth(since env.Instant) {
+	problem := c.unwell()
+	switch {
+	case problem == "":
+		c.books.Checked("V1")
+		c.books.Checked("V3")
+		c.lookAtAll()
+	case c.world.Now().Sub(since) > healthy:
+		c.fail("V1/V3", "%v after the last fault %s", healthy, problem)
+		c.finished = true
+	default:
+		c.world.After(askHealth, func() { c.awaitHealth(since) })
+	}
+}
+
+// unwell says what is not as it should be; "" if nothing.
+func (c *cluster) unwell() string {
+	newest := c.newest()
+	for _, m := range c.members {
+		switch {
+		case !m.host.Running() || !m.ready:
+			return fmt.Sprintf("%s does not serve", m.host.Name())
+		case m.image().Offset() != newest.Offset():
+			return fmt.Sprintf("%s knows the metadata up to %d, others up to %d", m.host.Name(), m.image().Offset(), newest.Offset())
+		}
+	}
+	for _, m := range c.members {
+		if b := newest.Broker(m.id); m.role != controllerRole && (b == nil || !b.Active()) {
+			return fmt.Sprintf("broker %d is fenced, or is not registered", m.id)
+		}
+	}
+	for _, t := range newest.Topics() {
+		for i := range t.Partitions {
+			if problem := unwellPartition(&t.Partitions[i]); problem != "" {
+				return fmt.Sprintf("%s-%d %s: %+v", t.Name, i, problem, t.Partitions[i])
+			}
+		}
+	}
+	return ""
+}
+
+func unwellPartition(p *metadata.Partition) string {
+	switch {
+	case p.Leader < 0:
+		return "has no leader"
+	case p.Reassigning():
+		return "is still being reassigned"
+	case len(p.ISR) != len(p.Replicas):
+		return "has replicas that are not in sync"
+	}
+	return ""
+}
+
+// newest is the newest image that any node has or had.
+func (c *cluster) newest() *metadata.Image {
+	best := c.members[0].image()
+	for _, m := range c.members[1:] {
+		if image := m.image(); image.Offset() > best.Offset() {
+			best = image
+		}
+	}
+	return best
+}
+
+func (c *cluster) lookAtAll() {
+	if len(c.stage.Targets) == 0 {
+		c.fail("V2", "there is no topic")
+		c.finished = true
+		return
+	}
+	traffic.NewLastReader(c.stage, uint64(1000+c.readers), patience, func() {
+		c.readers++
+		c.world.After(settleTime, c.lookedAtAll)
+	})
+}
+
+// lookedAtAll compares what the nodes have, and has it looked at once more behind another crash.
+func (c *cluster) lookedAtAll() {
+	c.box.compareReplicas()
+	if c.readers == 2 || len(c.world.Findings()) > 0 {
+		c.stage.Ended, c.finished = true, true
+		return
+	}
+	c.faults.finalCrash()
+	c.world.After(settleTime, func() { c.awaitHealth(c.world.Now()) })
+}
+
+// result closes the books.
+func (c *cluster) result() Result {
+	r := Result{
+		Scenario: "cluster", Seed: c.o.Seed, length: c.o.Length, Events: c.world.Steps(), Requests: c.stage.Requests,
+		Simulated: time.Duration(c.world.Now()), Faults: c.faults.happened(), Totals: c.books.Totals(),
+	}
+	for _, m := range c.members {
+		r.Lives += m.host.Life()
+	}
+	if len(c.world.Findings()) == 0 {
+		r.Judged = judge(c.books)
+	}
+	r.Checks = c.books.Checks()
+	r.Trace = c.world.Trace()
+	r.Findings = c.world.Findings()
+	return r
+}
+
+// judge looks for an order of what clients did with each partition.
+func judge(books *ledger.Ledger) uint64 {
+	n := uint64(0)
+	for _, p := range books.Partitions() {
+		if !p.Judgeable() {
+			continue
+		}
+		log := p.History()
+		n += uint64(len(log.Ops))
+		v := linearizability.JudgePartition(log)
+		books.Check("linearizable", v == linearizability.Linearizable, "%s: the history of %d operations is %s", log.Name, len(log.Ops), v)
+	}
+	return n
+}
