@@ -30,6 +30,7 @@ type cluster struct {
 	faults  clusterFaults
 	box     clusterBox
 
+	past     *metadata.Image // the newest of the lives that have ended
 	healed   bool
 	finished bool
 	readers  int // last readers that are through
@@ -50,7 +51,7 @@ func Cluster(o Options) Result {
 }
 
 func newCluster(o Options) *cluster {
-	c := &cluster{o: o, plan: newClusterPlan(o)}
+	c := &cluster{o: o, plan: newClusterPlan(o), past: metadata.New()}
 	c.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: c.plan.network, Jobs: c.plan.jobs})
 	c.books = ledger.New(ledger.World{
 		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Elections: c.elections, Fail: c.fail,
@@ -247,8 +248,8 @@ func unwellPartition(p *metadata.Partition) string {
 
 // newest is the newest image that any node has or had.
 func (c *cluster) newest() *metadata.Image {
-	best := c.members[0].image()
-	for _, m := range c.members[1:] {
+	best := c.past
+	for _, m := range c.members {
 		if image := m.image(); image.Offset() > best.Offset() {
 			best = image
 		}

@@ -68,6 +68,9 @@ func (m *member) check(name string, holds bool, format string, args ...any) bool
 func (m *member) boot(p sim.Ports) env.Node {
 	c, life := m.c, m.host.Life()
 	m.ready, m.stopping = false, false
+	if m.node != nil && m.image().Offset() > c.past.Offset() {
+		c.past = m.image()
+	}
 	m.seenImage = record.NoOffset
 	clear(m.scans)
 	m.eye.Begin()

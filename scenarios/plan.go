@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"time"
 
@@ -58,18 +57,7 @@ func newPlan(o Options) plan {
 	p.planTopics(&r)
 	p.planProducers(&r)
 	p.planConsumers(&r)
-	p.planSequences()
 	return p
-}
-
-// planSequences has idempotent producers begin close to the greatest sequence, at times.
-func (p *plan) planSequences() {
-	r := sim.NewStream(p.seed, domainPlan, 1)
-	for i := range p.producers {
-		if r.Below(3) == 0 {
-			p.producers[i].First = math.MaxInt32 - int32(r.Below(200))
-		}
-	}
 }
 
 func (p *plan) planTopics(r *sim.Stream) {

@@ -30,7 +30,7 @@ func rootCommand() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), versionCommand(), perfCommand(), simCommand(), quorumCommand())
+	root.AddCommand(serveCommand(), versionCommand(), perfCommand(), simCommand(), quorumCommand(), groupCommand())
 	return root
 }
 

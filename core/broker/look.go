@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"lignum/core/group"
 	"lignum/core/metadata"
 	"lignum/core/quorum"
 	"lignum/core/record"
@@ -27,3 +28,6 @@ func (b *Broker) Leads(id record.Partition) bool {
 	p := b.partitions.Get(id)
 	return p != nil && p.Leads()
 }
+
+// Groups is the coordinator of groups, for the same readers; nil before there is one.
+func (b *Broker) Groups() *group.Coordinator { return b.groups }

@@ -339,6 +339,7 @@ func (b *Broker) faults() []error {
 	}
 	faults = append(faults, lagFaults(NewTopic(nil, Defaults{Static: b.Static}), "log.cleaner.")...)
 	faults = append(faults, b.quorumFaults(v)...)
+	faults = append(faults, groupFaults(v)...)
 	return append(faults, b.listenerFaults(v)...)
 }
 

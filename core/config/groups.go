@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -72,3 +73,22 @@ func groupsOf(v brokerValues) Groups {
 
 // maxMetadata is the longest string that a record's length field can hold.
 const maxMetadata = 32767
+
+// groupFaults are what is wrong between the settings of groups. What the brokers tell members of consumer groups must lie inside its limits.
+func groupFaults(v brokerValues) []error {
+	var faults []error
+	for _, what := range []string{"session.timeout.ms", "heartbeat.interval.ms"} {
+		name := "group.consumer." + what
+		value, least, most := v.integer(name), v.integer("group.consumer.min."+what), v.integer("group.consumer.max."+what)
+		if least > most {
+			faults = append(faults, fmt.Errorf("group.consumer.min.%s is %d: want at most group.consumer.max.%s, which is %d", what, least, what, most))
+		} else if value < least || value > most {
+			faults = append(faults, fmt.Errorf("%s is %d: want %d to %d (group.consumer.min.%s, group.consumer.max.%s)", name, value, least, most, what, what))
+		}
+	}
+	session, heartbeat := v.integer("group.consumer.session.timeout.ms"), v.integer("group.consumer.heartbeat.interval.ms")
+	if heartbeat >= session {
+		faults = append(faults, fmt.Errorf("group.consumer.heartbeat.interval.ms is %d: want less than group.consumer.session.timeout.ms, which is %d", heartbeat, session))
+	}
+	return faults
+}

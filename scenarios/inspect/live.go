@@ -16,12 +16,13 @@ type sight struct {
 	end, start, mark record.Offset
 	segments         int
 	snapshots        []record.Offset
+	latest           record.Epoch
 }
 
 // Live holds a log in use, whose files are up to date, against them. It says whether it did: a log that has not changed is not looked at again.
 func (x *Inspector) Live(l *storage.Log) bool {
 	last := x.seen[l.Dir()]
-	now := sight{end: l.EndOffset(), start: l.StartOffset(), mark: l.HighWatermark(), segments: l.Segments(), snapshots: last.snapshots}
+	now := sight{end: l.EndOffset(), start: l.StartOffset(), mark: l.HighWatermark(), segments: l.Segments(), snapshots: last.snapshots, latest: l.LatestEpoch()}
 	if now.end == last.end && now.start == last.start && now.mark == last.mark && now.segments == last.segments {
 		return false
 	}
@@ -35,7 +36,9 @@ func (x *Inspector) Live(l *storage.Log) bool {
 	mark := l.HighWatermark()
 	got, want := l.LastStable(mark), f.lastStable(mark)
 	x.check("H5", got == want, "%s: the last stable offset is %d, the log says %d (high watermark %d)", f.dir, got, want, mark)
-	x.keptSnapshots(last.snapshots)
+	if last.latest == now.latest {
+		x.keptSnapshots(last.snapshots) // else a truncation may have taken one, and a segment may begin there again before the producers are known
+	}
 	now.snapshots = append(now.snapshots[:0], f.snapshots...)
 	x.seen[l.Dir()] = now
 	return true

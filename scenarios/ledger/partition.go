@@ -269,7 +269,9 @@ func (p *Partition) placesOf(b *Batch) []record.Offset {
 // SequenceRefused judges that a producer which keeps the rules, and has no unanswered batch before this one, was told that its sequence is out of
 // order or its id is unknown.
 func (p *Partition) SequenceRefused(b *Batch, code string) {
-	excused := !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited
+	// Nobody knew the producer here: then a later batch that was sent at once may have been taken while this one was refused.
+	unknown := p.elects() && b.Sequence == 0
+	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited
 	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
 		p.Name, b.Number, b.Producer, b.Sequence, code)
 }

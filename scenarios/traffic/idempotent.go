@@ -158,10 +158,7 @@ func (p *Idempotent) inFlight(t *Target) int {
 
 // produce sends a new batch.
 func (p *Idempotent) produce(t *Target) {
-	sequence, begun := p.sequences[t]
-	if !begun && p.epoch == 0 {
-		sequence = p.o.First
-	}
+	sequence := p.sequences[t]
 	b := p.payload.batch(p.stage.wallNow(), p.id, p.epoch, sequence)
 	p.sequences[t] = record.AddSequence(sequence, b.Count())
 	load := &parcel{target: t, bytes: b, books: t.Books.Plan(b, p.o.Acks)}

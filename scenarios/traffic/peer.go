@@ -23,9 +23,6 @@ const (
 	domainAdmin
 	domainPayload
 	domainRoutes
-	domainSeats
-	domainMember
-	domainKeeper
 )
 
 // Stage is what all clients of a run share.

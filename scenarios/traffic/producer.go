@@ -22,7 +22,6 @@ type ProducerOptions struct {
 	Timeout  time.Duration
 	Biggest  int64 // bytes of a record's value, about
 	Bumps    bool  // an idempotent one goes on in a new epoch at times
-	First    int32 // the sequence that an idempotent one begins with, in its first epoch; close to the greatest they begin anew soon
 }
 
 // Producer writes batches without sequences: a retry may write them twice.

@@ -10,6 +10,13 @@ import (
 	"lignum/sim"
 )
 
+// Domains of the draws of those who deal with groups.
+const (
+	domainSeats = sim.DomainUser + 32 + iota
+	domainMember
+	domainKeeper
+)
+
 // Crowd is what all who deal with groups share.
 type Crowd struct {
 	Stage *Stage
@@ -111,6 +118,7 @@ func (s *seat) ask() {
 		if len(got.Coordinators) == 1 {
 			node, code = got.Coordinators[0].NodeID, got.Coordinators[0].ErrorCode
 		}
+		s.stage.tell(s.name, "the coordinator of %s is %d: %s", s.group, node, wire.ErrorCode(code))
 		if s.place = nowhere; code == 0 {
 			s.place = s.stage.placeOf(node)
 		} else if s.rand.Below(2) == 0 {
