@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"lignum/core/env"
 )
@@ -29,8 +30,9 @@ const lockName = ".lock"
 
 // Disk is an env.Disk on a directory. It may be used on any goroutine.
 type Disk struct {
-	root string
-	lock *os.File
+	root     string
+	lock     *os.File
+	patience time.Duration
 }
 
 // ErrInUse says that another process, or another Disk of this one, owns the directory.
@@ -52,7 +54,7 @@ func Open(root string) (*Disk, error) {
 	if err := takeLock(lock); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", root, errors.Join(err, lock.Close()))
 	}
-	return &Disk{root: root, lock: lock}, nil
+	return &Disk{root: root, lock: lock, patience: patience}, nil
 }
 
 // makeRoot creates the directory, and what is missing above it, durably.
@@ -111,6 +113,8 @@ func failed(op, path string, err error) error {
 		err = env.ErrExist
 	case noSpace(err):
 		err = env.ErrNoSpace
+	case tooMany(err):
+		err = env.ErrTooManyFiles
 	}
 	return fmt.Errorf("%s %s: %w", op, path, err)
 }
@@ -122,13 +126,35 @@ var modeFlags = [...]int{
 	env.CreateNew: os.O_RDWR | os.O_CREATE | os.O_EXCL,
 }
 
+// A call for which there is no descriptor left is tried again for so long: others close theirs, and connections end. What syncs has not begun
+// to then.
+const (
+	patience = 10 * time.Second
+	tryAgain = 5 * time.Millisecond
+)
+
+func (d *Disk) patient(f func() error) error {
+	err := f()
+	if !tooMany(err) {
+		return err
+	}
+	for end := time.Now().Add(d.patience); tooMany(err) && time.Now().Before(end); err = f() {
+		time.Sleep(tryAgain)
+	}
+	return err
+}
+
 // Open opens or creates a file.
 func (d *Disk) Open(path string, mode env.Mode) (env.File, error) {
 	full, err := d.full(path)
 	if err != nil {
 		return nil, failed("open", path, err)
 	}
-	f, err := os.OpenFile(full, modeFlags[mode], 0o644)
+	var f *os.File
+	err = d.patient(func() error {
+		f, err = os.OpenFile(full, modeFlags[mode], 0o644)
+		return err
+	})
 	if err != nil {
 		return nil, failed("open", full, err)
 	}
@@ -193,7 +219,11 @@ func (d *Disk) ReadDir(path string) ([]env.Entry, error) {
 	if err != nil {
 		return nil, failed("readdir", path, err)
 	}
-	found, err := os.ReadDir(full)
+	var found []fs.DirEntry
+	err = d.patient(func() error {
+		found, err = os.ReadDir(full)
+		return err
+	})
 	if err != nil {
 		return nil, failed("readdir", full, err)
 	}
@@ -226,7 +256,7 @@ func (d *Disk) SyncDir(path string) error {
 	if err != nil {
 		return failed("sync directory", path, err)
 	}
-	if err := syncDir(full); err != nil {
+	if err := d.patient(func() error { return syncDir(full) }); err != nil {
 		return failed("sync directory", full, err)
 	}
 	return nil
@@ -242,5 +272,6 @@ func (d *Disk) Usage(path string) (env.Usage, error) {
 	if err != nil {
 		return env.Usage{}, failed("usage", full, err)
 	}
+	u.OpenFiles = openFiles()
 	return u, nil
 }

@@ -22,6 +22,7 @@ const (
 // cluster is a run with several nodes.
 type cluster struct {
 	o       Options
+	name    string
 	plan    clusterPlan
 	world   *sim.World
 	members []*member
@@ -38,7 +39,7 @@ type cluster struct {
 
 // Cluster is several nodes with all kinds of clients, under crashes of any of them, cuts of the network, pauses, disk faults, and administrators.
 func Cluster(o Options) Result {
-	c := newCluster(o)
+	c := newCluster(o, "cluster", newClusterPlan(o))
 	defer c.world.Close()
 	limit := env.Instant(c.plan.length + 2*settleTime + 8*patience)
 	for !c.finished && len(c.world.Findings()) == 0 && c.world.Step(limit) {
@@ -50,11 +51,11 @@ func Cluster(o Options) Result {
 	return c.result()
 }
 
-func newCluster(o Options) *cluster {
-	c := &cluster{o: o, plan: newClusterPlan(o), past: metadata.New()}
+func newCluster(o Options, name string, p clusterPlan) *cluster {
+	c := &cluster{o: o, name: name, plan: p, past: metadata.New()}
 	c.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: c.plan.network, Jobs: c.plan.jobs})
 	c.books = ledger.New(ledger.World{
-		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Elections: c.elections, Fail: c.fail,
+		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Crashes: c.crashes, Elections: c.elections, Fail: c.fail,
 	})
 	var nodes []traffic.Node
 	for i, role := range c.plan.roles {
@@ -75,6 +76,7 @@ func newCluster(o Options) *cluster {
 			c.tell(who, l.Words())
 		})
 	}
+	c.stage.Excused = func(t *traffic.Target) bool { return c.hopeless(record.Partition{Topic: t.ID, Index: t.Index}) }
 	c.faults.begin(c)
 	c.box.begin(c)
 	c.tellPlan()
@@ -124,6 +126,15 @@ func (c *cluster) losses() uint64 {
 	n := uint64(0)
 	for _, m := range c.members {
 		n += m.losses()
+	}
+	return n
+}
+
+// crashes counts the ends of processes that were not in order, and failed syncs.
+func (c *cluster) crashes() uint64 {
+	n := c.losses()
+	for _, m := range c.members {
+		n += m.kills
 	}
 	return n
 }
@@ -226,12 +237,19 @@ func (c *cluster) unwell() string {
 	}
 	for _, t := range newest.Topics() {
 		for i := range t.Partitions {
-			if problem := unwellPartition(&t.Partitions[i]); problem != "" {
+			problem := unwellPartition(&t.Partitions[i])
+			if problem != "" && !c.hopeless(record.Partition{Topic: t.ID, Index: int32(i)}) {
 				return fmt.Sprintf("%s-%d %s: %+v", t.Name, i, problem, t.Partitions[i])
 			}
 		}
 	}
 	return ""
+}
+
+// hopeless says whether a partition may stay without a leader: it was under async, and what its last replicas held went with a disk and with the power.
+func (c *cluster) hopeless(id record.Partition) bool {
+	p, books := c.newest().Partition(id), c.books.Partition(id)
+	return c.faults.wiped && p != nil && p.Leader < 0 && len(p.ISR)+len(p.ELR)+len(p.LastKnownELR) == 0 && (books == nil || !books.Safe())
 }
 
 func unwellPartition(p *metadata.Partition) string {
@@ -283,7 +301,7 @@ func (c *cluster) lookedAtAll() {
 // result closes the books.
 func (c *cluster) result() Result {
 	r := Result{
-		Scenario: "cluster", Seed: c.o.Seed, length: c.o.Length, Events: c.world.Steps(), Requests: c.stage.Requests,
+		Scenario: c.name, Seed: c.o.Seed, length: c.o.Length, Events: c.world.Steps(), Requests: c.stage.Requests,
 		Simulated: time.Duration(c.world.Now()), Faults: c.faults.happened(), Totals: c.books.Totals(),
 	}
 	for _, m := range c.members {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lignum/core/controller"
+	"lignum/core/env"
 	"lignum/core/metadata"
 	"lignum/core/quorum"
 	"lignum/core/record"
@@ -35,11 +36,15 @@ type clusterBox struct {
 
 // ghost is what is known of a partition that no node needs to know.
 type ghost struct {
-	epoch     record.Epoch                   // the newest leader epoch
-	leaders   map[record.Epoch]record.NodeID // (I5)
-	greatest  record.Offset                  // TH: the greatest high watermark of any leader
-	batches   map[place]batchID              // everything that any node ever had (L1, L2)
-	committed map[record.Offset]batchID      // what lay below a leader's high watermark first (I1)
+	epoch      record.Epoch                   // the newest leader epoch
+	leaders    map[record.Epoch]record.NodeID // (I5)
+	greatest   record.Offset                  // TH: the greatest high watermark of any leader
+	last       metadata.Partition             // the newest state, if turned
+	turned     bool
+	start      record.Offset // of the leader's log
+	startSince env.Instant
+	batches    map[place]batchID         // everything that any node ever had (L1, L2)
+	committed  map[record.Offset]batchID // what lay below a leader's high watermark first (I1)
 }
 
 // place names one batch for ever.
@@ -127,6 +132,7 @@ func (x *clusterBox) image(m *member) {
 		x.topics[t.ID] = t.Name
 		for i := range t.Partitions {
 			x.leader(m, record.Partition{Topic: t.ID, Index: int32(i)}, &t.Partitions[i])
+			x.turn(m, record.Partition{Topic: t.ID, Index: int32(i)}, &t.Partitions[i])
 		}
 	}
 }
@@ -172,7 +178,9 @@ func (x *clusterBox) look() {
 	if l.AtRest() {
 		x.atRest(m, l)
 	}
-	x.complete(m, l)
+	x.started(m, l)
+	x.electedHere(m, l.ID())
+	x.completeAll(l.ID())
 }
 
 // term holds who leads the quorum in a term against what others said (M1).
@@ -314,6 +322,7 @@ func (x *clusterBox) acknowledged(t *traffic.Target, b record.Batch, at record.O
 		}
 		x.check(m, "D3", m.eye.Holds(dir, at, b), "%s: the batch of %d records at offset %d was acknowledged and is not on the medium (ISR %v)", dir, b.Count(), at, p.ISR)
 	}
+	x.holders(t, p, dir, b, at)
 }
 
 // hasFrom says whether a node's log of a partition, which is open, begins at or before an offset.
@@ -324,11 +333,18 @@ func (m *member) hasFrom(id record.Partition, at record.Offset) bool {
 
 // compareReplicas: all replicas of a partition have the same batches, when nothing happens any more.
 func (x *clusterBox) compareReplicas() {
+	x.decided()
 	newest := x.c.newest()
 	for _, t := range newest.Topics() {
+		if t.Internal() {
+			continue // members of groups never rest
+		}
 		for i := range t.Partitions {
 			id := record.Partition{Topic: t.ID, Index: int32(i)}
-			x.compare(id, &t.Partitions[i])
+			if t.Partitions[i].Leader >= 0 {
+				x.compare(id, &t.Partitions[i])
+				x.compareStarts(id, &t.Partitions[i])
+			}
 		}
 	}
 }

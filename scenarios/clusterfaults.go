@@ -46,12 +46,13 @@ var clusterKinds = []clusterKind{
 	{"stuck calls", func(f *clusterFaults) { f.disk(sim.Rates{Stuck: f.rate() / 10}) }},
 	{"full disk", func(f *clusterFaults) { f.fill(f.some()) }},
 	{"wipe", func(f *clusterFaults) { f.wipe(f.some()) }},
+	{"hunt", func(f *clusterFaults) { f.hunt() }},
 }
 
 // clusterHappens are the kinds that happen in the scenario "cluster".
 var clusterHappens = []string{
 	"kill", "kill of several", "power", "power of several", "power of all", "kill in a call", "power in a call", "stop", "rolling restart", "fail-stop", "pause",
-	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe",
+	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe", "hunt",
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors", "new leaders", "reads from followers", "reassignments",
 }
@@ -105,14 +106,14 @@ func (f *clusterFaults) strikeLater() {
 // some is any node.
 func (f *clusterFaults) some() *member { return f.c.members[f.rand.Below(int64(len(f.c.members)))] }
 
-// several are at least two nodes.
+// several are at least two nodes, if there are.
 func (f *clusterFaults) several() []*member {
 	list := append([]*member(nil), f.c.members...)
 	for i := range list {
 		j := i + int(f.rand.Below(int64(len(list)-i)))
 		list[i], list[j] = list[j], list[i]
 	}
-	return list[:2+f.rand.Below(int64(len(list)-1))]
+	return list[:min(2, len(list))+int(f.rand.Below(max(1, int64(len(list)-1))))]
 }
 
 // controller is the active controller, as far as some node knows it; any node if none does.
@@ -127,7 +128,10 @@ func (f *clusterFaults) controller() *member {
 
 // crash kills the processes of nodes at one instant.
 func (f *clusterFaults) crash(name string, nodes ...*member) {
-	f.each(name, nodes, func(m *member) { m.end(m.host.Kill) })
+	f.each(name, nodes, func(m *member) {
+		m.kills++
+		m.end(m.host.Kill)
+	})
 }
 
 // power cuts the power of nodes at one instant.
@@ -191,6 +195,8 @@ func (f *clusterFaults) notice(m *member) {
 	m.armed, m.ready = "", false
 	if m.armedPower {
 		m.powers++
+	} else {
+		m.kills++
 	}
 }
 

@@ -17,6 +17,8 @@ type clusterPlan struct {
 	roles  []string // of the nodes 1, 2, ...
 	wipes  bool     // one node may lose its disk
 	nearer bool     // consumers may read from followers
+	// tune changes the settings of a life, if it is not nil.
+	tune func(life uint64, c *config.Broker)
 	// session is how long the controller counts on a broker that it does not hear of. All nodes have to agree on it.
 	session string
 }
@@ -72,7 +74,7 @@ func (p *clusterPlan) brokers() int {
 // replicate draws how many copies a topic has. Where a node may lose its disk there are enough of everything (D1).
 func (p *clusterPlan) replicate(r *sim.Stream, t *traffic.TopicOptions) {
 	t.Replicas = pick(r, int16(1), 2, 3, 3, 3)
-	minimum := 1 + int(r.Below(2))
+	minimum := pick(r, 1, 1, 2, 2, 3)
 	if p.wipes {
 		t.Replicas, minimum = 3, 2
 	}
@@ -132,6 +134,9 @@ func (p *clusterPlan) settings(id int, life uint64) *config.Broker {
 	c.JournalFileBytes = pick(&r, int64(16<<10), 64<<10, 1<<20)
 	c.JournalFiles = pick(&r, int32(2), 3, 4)
 	c.ChunkCacheBytes = pick(&r, int64(64<<10), 1<<20, 32<<20)
+	if p.tune != nil {
+		p.tune(actor|life, c)
+	}
 	return c
 }
 

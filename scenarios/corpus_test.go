@@ -13,6 +13,7 @@ import (
 func TestCorpus(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			for _, seed := range corpus(t, "corpus/"+s.Name+".txt") {
 				r := s.Run(Options{Seed: seed})
 				if line := r.Report(); line != "" {

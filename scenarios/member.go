@@ -33,6 +33,7 @@ type member struct {
 	window     bool   // of disk errors
 	armed      string // what shall happen in a call
 	armedPower bool
+	kills      uint64 // other ends of processes that were not in order
 	powers     uint64 // power cuts and wipes that were noticed
 	stuckSince env.Instant
 	wipedAt    record.Offset // of the metadata, when the disk was lost
@@ -108,6 +109,7 @@ func (m *member) gaveUp(life uint64, err error) {
 	c.world.At(c.world.Now(), func() {
 		if m.host.Running() && m.host.Life() == life {
 			c.faults.count("fail-stop")
+			m.kills++
 			m.end(m.host.Kill)
 		}
 	})

@@ -109,6 +109,7 @@ func All() []Scenario {
 	return []Scenario{
 		{Name: "single", About: "one broker, all kinds of clients, crashes and disk faults", Run: Single, Faults: singleFaults},
 		{Name: "cluster", About: "three brokers and more: crashes, cuts of the network, pauses, disk faults, elections, reassignments", Run: Cluster, Faults: clusterHappens},
+		{Name: "groups", About: "consumer groups of both protocols and their offsets, on one broker or three", Run: GroupDays, Faults: groupFaults},
 		{Name: "rot", About: "one broker on a disk that lies: rot, bad sectors, phantom and misdirected writes", Run: Rot, Faults: rotFaults},
 	}
 }

@@ -25,6 +25,7 @@ func number(t *testing.T, name string, fallback uint64) (n uint64, given bool) {
 func TestSeeds(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			first, one := number(t, "LIGNUM_SEED", 1)
 			count, many := number(t, "LIGNUM_SEEDS", 40)
 			switch {

@@ -34,6 +34,8 @@ type DiskOptions struct {
 	SectorSize int64
 	// Capacity is the volume's size in bytes; 0 means a terabyte.
 	Capacity int64
+	// MaxOpen is how many files may be open at a time; 0 means any number.
+	MaxOpen int
 	// NoWriteback keeps the kernel from writing anything back that was not synced. Walks over all crash
 	// states want it; random runs are richer without.
 	NoWriteback bool
@@ -60,6 +62,7 @@ type Disk struct {
 	root      *inode
 	inodes    uint64
 	used      int64
+	opened    int    // files that are open
 	life      uint64 // counts crashes; files of an earlier life are dead
 	down      bool
 	calls     uint64
@@ -103,6 +106,9 @@ func (d *Disk) Open(path string, mode env.Mode) (env.File, error) {
 	if err := d.begin(Op{Kind: OpOpen, Path: path}); err != nil {
 		return nil, err
 	}
+	if d.options.MaxOpen > 0 && d.opened >= d.options.MaxOpen {
+		return nil, failed(OpOpen, path, env.ErrTooManyFiles)
+	}
 	f, err := d.open(path, mode)
 	if err != nil {
 		return nil, failed(OpOpen, path, err)
@@ -130,6 +136,7 @@ func (d *Disk) open(path string, mode env.Mode) (*file, error) {
 		d.change(dir, change{kind: linked, name: name, ino: i})
 	}
 	i.opens++
+	d.opened++
 	return &file{disk: d, ino: i, path: path, life: d.life, refs: 1, writable: mode != env.ReadOnly}, nil
 }
 
@@ -249,7 +256,7 @@ func (d *Disk) Usage(path string) (env.Usage, error) {
 	if _, err := d.find(path); err != nil {
 		return env.Usage{}, failed(OpUsage, path, err)
 	}
-	return env.Usage{TotalBytes: d.options.Capacity, FreeBytes: d.options.Capacity - d.used}, nil
+	return env.Usage{TotalBytes: d.options.Capacity, FreeBytes: d.options.Capacity - d.used, OpenFiles: d.options.MaxOpen}, nil
 }
 
 // SyncAll makes everything durable, names and content, as the kernel may do at any time.
@@ -266,6 +273,9 @@ func (d *Disk) SyncAll() {
 
 // SetCapacity changes the volume's size, also to less than what is used: then nothing finds room.
 func (d *Disk) SetCapacity(bytes int64) { d.options.Capacity = bytes }
+
+// SetMaxOpen changes how many files may be open at a time, also to less than there are; 0 means any number.
+func (d *Disk) SetMaxOpen(n int) { d.options.MaxOpen = n }
 
 // SetRates changes how often calls fail by chance.
 func (d *Disk) SetRates(r Rates) { d.options.Rates = r }

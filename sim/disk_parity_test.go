@@ -15,3 +15,7 @@ func TestDiskParity(t *testing.T) {
 		})
 	}
 }
+
+func TestTooManyFiles(t *testing.T) {
+	paritytest.RunLimited(t, sim.NewDisk(sim.DiskOptions{Seed: 1, MaxOpen: 20}), 20)
+}

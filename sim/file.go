@@ -200,6 +200,7 @@ func (f *file) Close() error {
 	f.refs = 0
 	if f.life == f.disk.life && !f.disk.down {
 		f.ino.opens--
+		f.disk.opened--
 		f.disk.reclaim(f.ino)
 	}
 	return err

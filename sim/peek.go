@@ -1,5 +1,7 @@
 package sim
 
+import "bytes"
+
 // Layer is how far what was written has come.
 type Layer uint8
 
@@ -64,11 +66,23 @@ func (d *Disk) Dirty(path string) bool {
 		return i != nil
 	}
 	for k := range i.pages {
-		if i.pages[k].pending() != 0 {
+		if p := &i.pages[k]; p.pending() != 0 && p.differs(d, i.size-int64(k)*pageSize) {
 			return true
 		}
 	}
 	return false
+}
+
+// differs says whether a power cut could take anything of the page's first n bytes: what was written again as it was cannot be lost.
+func (p *page) differs(d *Disk, n int64) bool {
+	if n <= 0 {
+		return false
+	}
+	var cached, durable [pageSize]byte
+	p.show(Cached, d, cached[:])
+	p.show(Durable, d, durable[:])
+	n = min(n, pageSize)
+	return !bytes.Equal(cached[:n], durable[:n])
 }
 
 // Names lists a directory in a layer, in order; nil if there is no such directory.

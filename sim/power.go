@@ -216,7 +216,7 @@ func (d *Disk) resolvePage(p *page, size, cut int64, c Chooser) {
 
 // recount finds out what is used and which links there are, after a crash.
 func (d *Disk) recount() {
-	d.used = 0
+	d.used, d.opened = 0, 0
 	d.walk(d.root, func(i *inode) { i.opens, i.links = 0, 0 })
 	d.walk(d.root, func(i *inode) {
 		if i.links == 0 {

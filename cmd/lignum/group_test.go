@@ -107,7 +107,7 @@ func (w *groupWorld) member(group string, modern bool) (leave func()) {
 	w.Helper()
 	ctx := w.Context()
 	if modern {
-		ctx = context.WithValue(ctx, "opt_in_kafka_next_gen_balancer_beta", true) //nolint:staticcheck // the client's own key
+		ctx = context.WithValue(ctx, "opt_in_kafka_next_gen_balancer_beta", true) //lint:ignore SA1029 the client's own key
 	}
 	c, err := kgo.NewClient(kgo.WithContext(ctx), kgo.SeedBrokers(w.address), kgo.ClientID("reader"), kgo.ConsumerGroup(group), kgo.ConsumeTopics("trees"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond))

@@ -137,7 +137,11 @@ func serve(c *config.Broker, log *slog.Logger) error {
 	loop := transport.NewLoop(clock)
 	jobs := disk.NewJobs(jobWorkers(c), func(done func()) { loop.Post(done) })
 	pool := transport.NewPool(transport.PoolOptions{Footprint: poolBytes})
-	server, err := transport.Listen(loop, transportOptions(c, pool, log))
+	usage, err := data.Usage(".")
+	if err != nil {
+		return err
+	}
+	server, err := transport.Listen(loop, transportOptions(c, usage.OpenFiles, pool, log))
 	if err != nil {
 		return err
 	}
@@ -217,7 +221,7 @@ func stop(loop *transport.Loop, node *broker.Broker, server *transport.Server, l
 	return nil
 }
 
-func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) transport.Options {
+func transportOptions(c *config.Broker, openFiles int, pool *transport.Pool, log *slog.Logger) transport.Options {
 	readers := sync.Pool{New: func() any {
 		return record.NewReader(record.Limits{MaxUncompressed: c.BatchMaxUncompressedBytes})
 	}}
@@ -232,7 +236,7 @@ func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) 
 		},
 		Memory: pool, Log: log,
 		MaxFrame:            int(c.RequestMaxBytes),
-		MaxConnections:      int(c.MaxConnections),
+		MaxConnections:      maxConnections(c, openFiles),
 		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
 		RequestBytes:        c.QueuedMaxRequestBytes,
 		InFlight:            int(c.ConnectionRequestsInFlight),
@@ -242,6 +246,14 @@ func transportOptions(c *config.Broker, pool *transport.Pool, log *slog.Logger) 
 		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
 	}
 	return o
+}
+
+// maxConnections is the bound on connections: they must leave the files that partitions need to them.
+func maxConnections(c *config.Broker, openFiles int) int {
+	if openFiles == 0 {
+		return int(c.MaxConnections)
+	}
+	return min(int(c.MaxConnections), max(openFiles/4, 1))
 }
 
 // openListeners are those that somebody uses. A node that is a cluster by itself has nobody to talk to on those for the metadata quorum.

@@ -126,6 +126,21 @@ func (h *Handlers) brokerHeartbeat(r *kmsg.BrokerHeartbeatRequest, answer func(k
 		if out.ErrorCode = undecided(refusal, err); out.ErrorCode == 0 {
 			out.IsCaughtUp, out.IsFenced, out.ShouldShutdown = reply.CaughtUp, reply.Fenced, reply.ShouldShutDown
 		}
+		h.confirmed(out, answer)
+	})
+}
+
+// confirmed answers a heartbeat once it is certain that this node was the active controller when it came. Another one may have been elected that this
+// node has not heard of: the broker's lease must not begin later than the session that the other one gives it (F7).
+func (h *Handlers) confirmed(out *kmsg.BrokerHeartbeatResponse, answer func(kmsg.Response)) {
+	if out.ErrorCode != 0 || h.Quorum.Confirm == nil {
+		answer(out)
+		return
+	}
+	h.Quorum.Confirm(func(err error) {
+		if err != nil {
+			out.ErrorCode = int16(wire.NotController)
+		}
 		answer(out)
 	})
 }

@@ -21,6 +21,8 @@ type Quorum struct {
 	// AddVoter makes a node a voter once it has caught up, however long that takes; RemoveVoter ends that. done is called once.
 	AddVoter    func(v Voter, done func(controller.Refusal))
 	RemoveVoter func(v Voter, done func(controller.Refusal))
+	// Confirm makes certain that this node was the active controller when it was called.
+	Confirm func(done func(error))
 }
 
 // Voter is a node that votes in the metadata quorum, or shall.

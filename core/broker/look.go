@@ -26,7 +26,7 @@ func (b *Broker) Quorum() *quorum.Quorum { return b.quorum }
 // Leads reports whether the broker leads a partition, for the same readers.
 func (b *Broker) Leads(id record.Partition) bool {
 	p := b.partitions.Get(id)
-	return p != nil && p.Leads()
+	return p != nil && p.Leads() && p.Open()
 }
 
 // Groups is the coordinator of groups, for the same readers; nil before there is one.

@@ -14,6 +14,7 @@ import (
 func (b *Broker) askedQuorum() api.Quorum {
 	return api.Quorum{
 		Describe: b.describeQuorum,
+		Confirm:  func(done func(error)) { b.quorum.Confirm(done) },
 		AddVoter: func(v api.Voter, done func(controller.Refusal)) {
 			b.quorum.AddVoter(v.ID, quorum.Directory(v.Directory), v.Address, func(err error) { done(voterRefusal(err, wire.InvalidRequest)) })
 		},

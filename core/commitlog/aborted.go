@@ -58,7 +58,7 @@ func (j *AbortedJob) Run() {
 		if more && j.err == nil {
 			more, j.err = j.read(p)
 		}
-		p.view.files.close() //nolint:errcheck // read-only here
+		p.view.done()
 	}
 }
 

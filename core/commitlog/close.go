@@ -12,14 +12,26 @@ import (
 type Close struct {
 	sync     *Sync
 	lane     *writer
-	times    env.File // the active segment's time index
-	at       int64    // where its last entry goes
-	entry    []byte
+	base     record.Offset // of the active segment, whose last index entries are
+	index    lastEntries
+	times    lastEntries
 	end      record.Offset
 	snapshot []byte
 	files    []env.File
 	clean    bool // nothing has failed before
 	err      error
+}
+
+// lastEntries is what is still to be written to an index file.
+type lastEntries struct {
+	at      int64
+	entries []byte
+}
+
+func (t *table) takeLast() lastEntries {
+	last := lastEntries{t.at(), t.fresh}
+	t.fresh = nil
+	return last
 }
 
 // TakeClose ends the log: it takes no more appends. It is nil while a Writes or a Sync is out, or something waits for a Writes: run and
@@ -36,17 +48,15 @@ func (l *Log) TakeClose() *Close {
 	if c.clean {
 		s := l.active()
 		s.addTime()
-		c.at, c.entry, c.times = s.times.at(), s.times.fresh, s.files.times
-		s.times.fresh = nil
+		c.base, c.index, c.times = s.base, s.index.takeLast(), s.times.takeLast()
+		s.hintDirty = s.hintDirty || len(c.index.entries)+len(c.times.entries) > 0
 		c.sync, c.end, c.snapshot = l.gatherSync(true), l.end, l.producers.Snapshot()
 	}
 	for _, s := range l.segments {
-		l.retire(&s.files)
+		l.retire(&s.file)
 	}
-	for len(l.cold.open) > 0 {
-		l.cold.forget(l.cold.open[0].base, &l.closing)
-	}
-	c.files, l.closing = l.closing, nil
+	l.cold.forgetAll(l)
+	c.files, l.closing = append(l.closing, l.cold.take()...), nil
 	for len(l.ring.chunks) > 0 {
 		l.ring.dropOldest()
 	}
@@ -59,17 +69,18 @@ func (c *Close) Run() {
 	if c.clean {
 		c.err = c.run()
 	}
-	c.lane.files.close() //nolint:errcheck // synced above
+	c.lane.close() //nolint:errcheck // synced above
 	for _, f := range c.files {
 		f.Close() //nolint:errcheck // synced above
 	}
 }
 
 func (c *Close) run() error {
-	if len(c.entry) > 0 {
-		if err := c.times.WriteAt(c.at, c.entry); err != nil {
-			return fmt.Errorf("write time index of %s: %w", c.lane.dir, err)
-		}
+	if err := c.write(indexSuffix, c.index); err != nil {
+		return err
+	}
+	if err := c.write(timesSuffix, c.times); err != nil {
+		return err
 	}
 	c.sync.Run()
 	if c.sync.err != nil {
@@ -77,6 +88,17 @@ func (c *Close) run() error {
 	}
 	if err := checkpoint.Write(c.lane.disk, c.lane.dir, fileName(c.end, snapshotSuffix), c.snapshot); err != nil {
 		return fmt.Errorf("write producer snapshot: %w", err)
+	}
+	return nil
+}
+
+// write completes an index file.
+func (c *Close) write(suffix string, t lastEntries) error {
+	if len(t.entries) == 0 {
+		return nil
+	}
+	if err := writeEntries(c.lane.disk, c.lane.dir, c.base, suffix, t.at, t.entries); err != nil {
+		return fmt.Errorf("complete index of %s: %w", c.lane.dir, err)
 	}
 	return nil
 }

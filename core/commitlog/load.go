@@ -132,21 +132,16 @@ func (r *Recovery) loadActive(set Settings, base record.Offset) error {
 	size, _ := r.files.size(base, logSuffix)
 	s := r.segment(base, base, size)
 	s.interval = set.IndexIntervalBytes
-	files, err := openSegment(r.disk, r.dir, base, env.ReadWrite)
-	if errors.Is(err, env.ErrNotExist) {
-		err = r.rebuildActive(s)
-	} else if err == nil {
-		s.files = files
-		r.segments = append(r.segments, s)
-		if err = r.resume(s); errors.Is(err, errIndex) {
-			r.segments = r.segments[:len(r.segments)-1]
-			s.files.close() //nolint:errcheck // nothing was written
-			err = r.rebuildActive(s)
+	err := r.resume(s)
+	if errors.Is(err, env.ErrNotExist) || errors.Is(err, errIndex) {
+		if err = r.rebuild(s, 1<<62); err == nil {
+			err = r.resume(s)
 		}
 	}
 	if err != nil {
 		return err
 	}
+	r.segments = append(r.segments, s)
 	s.taken, s.written = s.size, s.size
 	s.txns.size, _ = r.files.size(base, txnsSuffix)
 	s.txns.written = s.txns.size
@@ -154,27 +149,23 @@ func (r *Recovery) loadActive(set Settings, base record.Offset) error {
 	return nil
 }
 
-// rebuildActive is rebuild for the active segment, which stays open.
-func (r *Recovery) rebuildActive(s *segment) error {
-	if err := r.rebuild(s, 1<<62); err != nil {
-		return err
-	}
-	files, err := openSegment(r.disk, r.dir, s.base, env.ReadWrite)
+// resume brings the segment's indexer to where the file ends. It is errIndex if the indexes cannot be right.
+func (r *Recovery) resume(s *segment) error {
+	files, err := openSegment(r.disk, r.dir, s.base, env.ReadOnly)
 	if err != nil {
 		return err
 	}
-	s.files = files
-	r.segments = append(r.segments, s)
-	return r.resume(s)
+	defer files.close() //nolint:errcheck // read-only
+	return r.resumeFrom(s, &files)
 }
 
-// resume brings the segment's indexer to where the file ends. It is errIndex if the indexes cannot be right.
-func (r *Recovery) resume(s *segment) error {
-	size, index, times := s.size, int64(0), int64(0)
-	var err error
-	if index, err = s.files.index.Size(); err == nil {
-		times, err = s.files.times.Size()
+func (r *Recovery) resumeFrom(s *segment, files *fileSet) error {
+	size := s.size
+	index, err := files.index.Size()
+	if err != nil {
+		return err
 	}
+	times, err := files.times.Size()
 	if err != nil {
 		return err
 	}
@@ -186,7 +177,7 @@ func (r *Recovery) resume(s *segment) error {
 	last := s.base - 1
 	if index > 0 {
 		p := make([]byte, indexEntry)
-		if err := readFull(s.files.index, p, index-indexEntry); err != nil {
+		if err := readFull(files.index, p, index-indexEntry); err != nil {
 			return err
 		}
 		if last, x.indexed = indexAt(p, s.base); last < s.base || x.indexed <= 0 || x.indexed >= size {
@@ -195,27 +186,27 @@ func (r *Recovery) resume(s *segment) error {
 	}
 	if times > 0 {
 		p := make([]byte, timesEntry)
-		if err := readFull(s.files.times, p, times-timesEntry); err != nil {
+		if err := readFull(files.times, p, times-timesEntry); err != nil {
 			return err
 		}
 		x.maxTime, x.maxLast = timeAt(p, s.base)
 		x.lastTime = x.maxTime
 	}
-	return r.walkActive(s, &x, last, size)
+	return r.walkActive(s, files.log, &x, last, size)
 }
 
 // walkActive reads the first batch, for its timestamp, and those from the last index entry on.
-func (r *Recovery) walkActive(s *segment, x *indexer, last record.Offset, size int64) error {
+func (r *Recovery) walkActive(s *segment, f env.File, x *indexer, last record.Offset, size int64) error {
 	first := int64(record.NoTimestamp)
 	next := s.base
 	from := x.indexed
-	err := walkFile(s.files.log, 0, size, func(h header, _ int64) (bool, error) {
+	err := walkFile(f, 0, size, func(h header, _ int64) (bool, error) {
 		first = h.MaxTimestamp()
 		return false, nil
 	})
 	if err == nil {
 		x.size = from
-		err = walkFile(s.files.log, from, size, func(h header, at int64) (bool, error) {
+		err = walkFile(f, from, size, func(h header, at int64) (bool, error) {
 			if at == from && from > 0 && h.LastOffset() != last {
 				return false, errIndex
 			}

@@ -49,7 +49,8 @@ type Log struct {
 	unlinks     []string        // names that end in .deleted and can be removed
 	lagging     []*segment      // segments before the last one that may wait for a Writes
 	closing     []env.File      // handles that a job is to close
-	cold        coldFiles
+	cold        *ColdFiles
+	rolled      int         // segments that were completed since TakeRolled
 	unflushed   env.Instant // when the first append came that no sync has been asked for; Never if none did
 	failure     error
 	closed      bool
@@ -87,6 +88,7 @@ func New(r *Recovery, s Settings, mem env.Memory, rand env.Rand, now env.Instant
 		kept:       r.kept,
 		generation: r.generation,
 		unflushed:  env.Never,
+		cold:       NewColdFiles(defaultCold),
 
 		epochsDirty: r.epochsDirty,
 		receipts:    true,

@@ -168,8 +168,9 @@ type view struct {
 	base               record.Offset
 	size, index, times int64
 	files              fileSet
-	opened             bool // the job opened them, for the log to keep
-	loose              bool // the file is being cut: only the file itself knows its size, and its index counts for nothing
+	opened             bool       // the job opened the .log file, for the log to keep
+	closing            []env.File // the job closes them
+	loose              bool       // the file is being cut: only the file itself knows its size, and its index counts for nothing
 }
 
 func (l *Log) view(s *segment) view {
@@ -180,22 +181,29 @@ func (l *Log) view(s *segment) view {
 	if !s.settled() {
 		v.index, v.times, v.loose = 0, 0, true
 	}
-	if s.files.log != nil {
-		v.files = s.files.retain()
-	} else if f := l.cold.get(s.base); f != nil {
-		v.files = f.retain()
+	v.files.log = l.fileOf(s)
+	if v.files.log != nil {
+		v.files.log.Retain()
 	}
+	v.closing = l.cold.take()
 	return v
 }
 
-// open makes sure that there are handles.
-func (v *view) open() error {
+// fileOf is the segment's .log file, if it is open.
+func (l *Log) fileOf(s *segment) env.File {
+	if s.file != nil {
+		return s.file
+	}
+	return l.cold.get(l, s.base)
+}
+
+// open makes sure that the .log file is open.
+func (v *view) open() (err error) {
 	if v.files.log == nil {
-		f, err := openSegment(v.disk, v.dir, v.base, env.ReadOnly)
-		if err != nil {
+		if v.files.log, err = v.table(logSuffix); err != nil {
 			return err
 		}
-		v.files, v.opened = f, true
+		v.opened = true
 	}
 	if !v.loose {
 		return nil
@@ -203,4 +211,38 @@ func (v *view) open() error {
 	size, err := v.files.log.Size()
 	v.size = min(v.size, size)
 	return err
+}
+
+// table opens one of the segment's files.
+func (v *view) table(suffix string) (env.File, error) {
+	return v.disk.Open(join(v.dir, fileName(v.base, suffix)), env.ReadOnly)
+}
+
+// floor finds the last entry of an index file of so many bytes for which below holds, see floor. The file stays open until done.
+func (v *view) floor(f *env.File, suffix string, bytes int64, entry int, below func(p []byte) bool) (p []byte, err error) {
+	if bytes == 0 {
+		return nil, nil
+	}
+	if *f == nil {
+		if *f, err = v.table(suffix); err != nil {
+			return nil, err
+		}
+	}
+	return floor(*f, bytes, entry, below)
+}
+
+// done closes what the log does not keep.
+func (v *view) done() {
+	log := v.files.log
+	if v.opened {
+		v.files.log = nil
+	}
+	v.files.close() //nolint:errcheck // read-only here
+	if v.opened {
+		v.files.log = log
+	}
+	for _, f := range v.closing {
+		f.Close() //nolint:errcheck // it was only read
+	}
+	v.closing = nil
 }

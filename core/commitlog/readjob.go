@@ -34,9 +34,7 @@ func (j *ReadJob) Run() {
 		j.file = j.view.files.log
 		j.file.Retain()
 	}
-	if !j.view.opened {
-		j.view.files.close() //nolint:errcheck // read-only here
-	}
+	j.view.done()
 }
 
 func (j *ReadJob) find() error {
@@ -69,7 +67,7 @@ func (j *ReadJob) find() error {
 // seek finds the first batch that reaches the offset: its position and size; size 0 if there is none. What the index says is
 // checked against the batch; if it cannot be right, the segment is walked from its start.
 func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64, err error) {
-	last, start, err := floorPosition(v.files.index, v.index, v.base, o)
+	last, start, err := v.floorPosition(o)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -105,7 +103,7 @@ var errIndex = errors.New("index entry does not fit")
 
 // endBelow finds where the batches end that lie wholly below the offset, but looks no further than limit.
 func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64, error) {
-	last, start, err := floorPosition(v.files.index, v.index, v.base, o)
+	last, start, err := v.floorPosition(o)
 	if err != nil {
 		return 0, err
 	}
@@ -139,7 +137,7 @@ func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64
 // Finish takes back a job that has run. Like Read it returns a result, or another job where the segment had no such batch.
 func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 	j.scratch.Release()
-	s := l.landedView(&j.view, j.badIndex)
+	s := l.landedView(&j.view, j.generation, j.badIndex)
 	r := j.request
 	switch {
 	case j.err != nil && (s == nil || j.generation != l.generation):
@@ -162,9 +160,9 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 }
 
 // landedView takes back what a job had of a segment, and returns the segment if it is still there.
-func (l *Log) landedView(v *view, badIndex bool) *segment {
+func (l *Log) landedView(v *view, generation uint64, badIndex bool) *segment {
 	s := l.segmentAt(v.base)
-	l.keep(v, s)
+	l.keep(v, s, generation)
 	if badIndex && s != nil {
 		l.mend(s)
 	}
@@ -179,17 +177,17 @@ func (l *Log) segmentAt(base record.Offset) *segment {
 	return nil
 }
 
-// keep takes over the handles that a job has opened.
-func (l *Log) keep(v *view, s *segment) {
+// keep takes over the file that a job has opened. Since a truncation the name may be another file's.
+func (l *Log) keep(v *view, s *segment, generation uint64) {
 	if !v.opened || v.files.log == nil {
 		return
 	}
-	files := v.files
-	if s == nil || l.closed || l.failure != nil {
-		l.retire(&files)
+	file := v.files.log
+	if s == nil || l.closed || l.failure != nil || generation != l.generation {
+		l.cold.drop(file)
 		return
 	}
-	l.cold.put(s.base, &files, &l.closing)
+	l.cold.put(l, s.base, file)
 }
 
 // mend has the indexes of a segment built anew by the next Writes. The active segment is completed first.

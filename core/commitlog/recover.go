@@ -51,13 +51,17 @@ func (r *Recovery) RecoveryPoint() record.Offset { return r.recovery }
 // lane makes the end of the log on its write lane.
 func (r *Recovery) lane() *writer {
 	active := r.segments[len(r.segments)-1]
-	return &writer{disk: r.disk, dir: r.dir, base: active.base, files: active.files.retain()}
+	w := &writer{disk: r.disk, dir: r.dir, base: active.base, file: active.file}
+	if w.file != nil {
+		w.file.Retain()
+	}
+	return w
 }
 
 // Close gives up what was opened, for a log that is not to be used after all. Jobs only.
 func (r *Recovery) Close() {
 	for _, s := range r.segments {
-		s.files.close() //nolint:errcheck // nothing was promised
+		s.close() //nolint:errcheck // nothing was promised
 	}
 	r.segments = nil
 }
@@ -342,7 +346,7 @@ func (r *Recovery) settleStart(point record.Offset) error {
 // restart replaces everything by an empty segment.
 func (r *Recovery) restart(at record.Offset) error {
 	for _, s := range r.segments {
-		if err := s.files.close(); err != nil {
+		if err := s.close(); err != nil {
 			return err
 		}
 		if err := r.dropSegment(s.base); err != nil {
@@ -361,11 +365,14 @@ func (r *Recovery) restart(at record.Offset) error {
 // begin makes the files of an empty active segment, perhaps in the place of one that turned out to hold nothing.
 func (r *Recovery) begin(base record.Offset, replace bool) error {
 	s := r.segment(base, base, 0)
-	files, err := createSegment(r.disk, r.dir, base, replace)
+	file, err := createSegment(r.disk, r.dir, base, replace)
+	if err == nil {
+		err = file.Close() // there is nothing in it: it is opened for the first batch
+	}
 	if err != nil {
 		return err
 	}
-	s.files, s.createdWall, s.recvWall = files, r.options.Wall, r.options.Wall
+	s.createdWall, s.recvWall = r.options.Wall, r.options.Wall
 	if r.files != nil {
 		_, s.safe = slices.BinarySearch(r.files.snapshots, base)
 	}

@@ -16,10 +16,18 @@ func (l *Log) roll(base, last record.Offset, a AppendInfo) *segment {
 	s.addTime()
 	s.sealed = true
 	l.receipts = true
+	l.rolled++
 	if at := l.end; last-at <= maxRelative {
 		base = at
 	}
 	return l.begin(base, a.Wall)
+}
+
+// TakeRolled is how many segments were completed since the last call. Each keeps its file open until it is synced.
+func (l *Log) TakeRolled() int {
+	n := l.rolled
+	l.rolled = 0
+	return n
 }
 
 // begin adds an empty active segment. The producers' state goes with it as a snapshot, so that recovery can start there.
@@ -152,17 +160,15 @@ func (l *Log) discard(s *segment) {
 	if s.created {
 		l.removes = append(l.removes, s.base)
 	}
-	l.cold.forget(s.base, &l.closing)
-	l.retire(&s.files)
+	l.cold.forget(l, s.base)
+	l.retire(&s.file)
 	l.receipts = true
 }
 
-// retire hands the handles to a job that closes them.
-func (l *Log) retire(f *fileSet) {
-	for _, file := range f.all() {
-		if file != nil {
-			l.closing = append(l.closing, file)
-		}
+// retire hands a file that may be open to a job that closes it.
+func (l *Log) retire(f *env.File) {
+	if *f != nil {
+		l.closing = append(l.closing, *f)
+		*f = nil
 	}
-	*f = fileSet{}
 }

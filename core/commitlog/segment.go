@@ -20,6 +20,7 @@ type segment struct {
 	dead      bool          // no longer part of the log
 	dirty     bool          // has written bytes that no sync has been asked for
 	snapDirty bool          // its snapshot was written and not yet synced
+	hintDirty bool          // its index files were written and not yet synced
 	safe      bool          // there is a synced snapshot of the producers as of base
 	mended    bool          // its index was found bad and is to be rebuilt
 
@@ -28,8 +29,18 @@ type segment struct {
 	received    env.Instant // when its last batch came
 	recvWall    env.Millis  // the same by the wall clock, to be carried over a restart
 	snapshot    []byte      // producer state below base, to be written with the creation; nil: none
-	files       fileSet     // handles of the files; nil where they are not open
+	file        env.File    // the .log file; nil if it is not open. Index files are open only while a job needs them
 	trail       trail       // where some of its batches are; empty if it was found on the disk or cut
+}
+
+// close closes the file if it is open. Jobs only.
+func (s *segment) close() error {
+	f := s.file
+	s.file = nil
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 // settled reports whether the loop knows the size of the file.
@@ -37,8 +48,22 @@ func (s *segment) settled() bool { return !s.settle && s.cutting == 0 }
 
 // due reports whether something of the segment waits for a Writes.
 func (s *segment) due() bool {
-	return !s.created || s.settle || s.mended || s.taken < s.size ||
-		len(s.index.fresh) > 0 || len(s.times.fresh) > 0 || len(s.txns.fresh) > 0
+	return !s.created || s.settle || s.mended || s.taken < s.size || s.entriesDue() || len(s.txns.fresh) > 0
+}
+
+// Index entries gather until there are so many, or they cover so many bytes of batches: their files must be opened for them.
+const (
+	entriesMost  = 16
+	entriesCover = 128 << 10
+)
+
+// entriesDue reports whether the index entries that have gathered are to be written. All of a segment's are once it is complete.
+func (s *segment) entriesDue() bool {
+	if s.sealed {
+		return len(s.index.fresh)+len(s.times.fresh) > 0
+	}
+	n := int64(len(s.index.fresh) / indexEntry)
+	return n >= entriesMost || n*s.interval >= entriesCover
 }
 
 // whole reports whether the segment is complete and all of it has been written.
@@ -63,7 +88,7 @@ func (s *segment) mustRoll(set *Settings, n int64, last record.Offset, maxTime i
 	return s.size > set.SegmentBytes-n || age > s.rollMillis || s.full(set.IndexBytes)
 }
 
-// fileSet holds the open files of a segment.
+// fileSet holds the open files of a segment, for a job that needs several.
 type fileSet struct {
 	log, index, times, txns env.File
 }
@@ -71,14 +96,15 @@ type fileSet struct {
 // all lists the handles; some may be nil.
 func (f *fileSet) all() [4]env.File { return [4]env.File{f.log, f.index, f.times, f.txns} }
 
-// retain adds a reference to every handle and returns the set.
-func (f *fileSet) retain() fileSet {
-	for _, file := range f.all() {
-		if file != nil {
-			file.Retain()
-		}
+// leave closes all but the .log file, and returns that.
+func (f *fileSet) leave() (env.File, error) {
+	log := f.log
+	f.log = nil
+	if err := f.close(); err != nil {
+		log.Close() //nolint:errcheck // the first error counts
+		return nil, err
 	}
-	return *f
+	return log, nil
 }
 
 // close drops the references and empties the set. Jobs only.

@@ -16,7 +16,8 @@ type Sync struct {
 	disk     env.Disk
 	dir      string
 	end      record.Offset // what becomes the recovery point; a truncation lowers it
-	files    []fileSet     // references of its own
+	files    []env.File    // references of its own
+	hints    []*segment    // sync their index files; the job looks at the base alone
 	snaps    []*segment    // their snapshots; the job looks at the base alone, which never changes
 	closed   []*segment    // sealed segments whose handles are not needed behind it; for the loop alone
 	epochs   []epochs.Entry
@@ -56,7 +57,7 @@ func (l *Log) cutting() bool {
 
 // unsynced reports whether the segment has files that a sync is to cover.
 func (s *segment) unsynced() bool {
-	return s.dirty || s.snapDirty || (s.sealed && s.files.log != nil)
+	return s.dirty || s.snapDirty || s.sealed && (s.hintDirty || s.file != nil)
 }
 
 // gatherSync takes what no sync covers. At a close everything counts as sealed.
@@ -69,12 +70,12 @@ func (l *Log) gatherSync(closing bool) *Sync {
 		if seg.snapDirty {
 			s.snaps = append(s.snaps, seg)
 		}
-		if seg.files.log != nil && (seg.dirty || seg.sealed || closing) {
-			f := fileSet{log: seg.files.log}
-			if seg.sealed || closing {
-				f = seg.files
-			}
-			s.files = append(s.files, f.retain())
+		if seg.file != nil && (seg.dirty || seg.sealed || closing) {
+			seg.file.Retain()
+			s.files = append(s.files, seg.file)
+		}
+		if seg.hintDirty && (seg.sealed || closing) {
+			s.hints, seg.hintDirty = append(s.hints, seg), false
 		}
 		if seg.whole() {
 			s.closed = append(s.closed, seg)
@@ -110,8 +111,8 @@ func (l *Log) listReceipts(closing bool) []receipt {
 // Run does the work. Jobs only.
 func (s *Sync) Run() {
 	s.err = s.run()
-	for i := range s.files {
-		s.files[i].close() //nolint:errcheck // it was synced, or the log fails
+	for _, f := range s.files {
+		f.Close() //nolint:errcheck // it was synced, or the log fails
 	}
 	for _, f := range s.closing {
 		f.Close() //nolint:errcheck // read-only or synced
@@ -120,13 +121,15 @@ func (s *Sync) Run() {
 }
 
 func (s *Sync) run() error {
-	for i := range s.files {
-		for _, f := range s.files[i].all() {
-			if f == nil {
-				continue
-			}
-			if err := f.Sync(); err != nil {
-				return fmt.Errorf("sync %s: %w", s.dir, err)
+	for _, f := range s.files {
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", s.dir, err)
+		}
+	}
+	for _, seg := range s.hints {
+		for _, suffix := range segmentSuffixes[1:] {
+			if err := syncFile(s.disk, join(s.dir, fileName(seg.base, suffix))); err != nil {
+				return fmt.Errorf("sync index of segment %d of %s: %w", seg.base, s.dir, err)
 			}
 		}
 	}
@@ -192,8 +195,8 @@ func (l *Log) Synced(s *Sync) error {
 		seg.safe = true
 	}
 	for _, seg := range s.closed {
-		if !seg.dead && seg.whole() && !seg.dirty && seg.files.log != nil {
-			l.cold.put(seg.base, &seg.files, &l.closing)
+		if !seg.dead && seg.whole() && !seg.dirty {
+			l.retire(&seg.file)
 		}
 	}
 	if s.doStart {

@@ -54,15 +54,15 @@ func floor(f env.File, bytes int64, entry int, below func(p []byte) bool) ([]byt
 }
 
 // floorPosition is where a search for the offset starts: at the last indexed batch that ends at or below it, or at 0.
-func floorPosition(f env.File, bytes int64, base, o record.Offset) (last record.Offset, pos int64, err error) {
-	p, err := floor(f, bytes, indexEntry, func(p []byte) bool {
-		last, _ := indexAt(p, base)
+func (v *view) floorPosition(o record.Offset) (last record.Offset, pos int64, err error) {
+	p, err := v.floor(&v.files.index, indexSuffix, v.index, indexEntry, func(p []byte) bool {
+		last, _ := indexAt(p, v.base)
 		return last <= o
 	})
 	if err != nil || p == nil {
-		return base - 1, 0, err
+		return v.base - 1, 0, err
 	}
-	last, pos = indexAt(p, base)
+	last, pos = indexAt(p, v.base)
 	return last, pos, nil
 }
 

@@ -35,9 +35,7 @@ func (j *TimeJob) Run() {
 		if j.err == nil {
 			j.err = j.look(p)
 		}
-		if !p.view.opened {
-			p.view.files.close() //nolint:errcheck // read-only here
-		}
+		p.view.done()
 	}
 }
 
@@ -76,7 +74,7 @@ func (p *timePlace) startAt(q timeQuery) (int64, error) {
 		return 0, nil
 	}
 	o := q.from
-	e, err := floor(v.files.times, v.times, timesEntry, func(e []byte) bool {
+	e, err := v.floor(&v.files.times, timesSuffix, v.times, timesEntry, func(e []byte) bool {
 		t, _ := timeAt(e, v.base)
 		return t < q.at
 	})

@@ -98,7 +98,7 @@ func (l *Log) FinishTime(j *TimeJob) (TimeResult, *TimeJob, error) {
 	for i := range j.places {
 		p := &j.places[i]
 		p.tail.Release()
-		gone = l.landedView(&p.view, p.badIndex) == nil || gone
+		gone = l.landedView(&p.view, j.generation, p.badIndex) == nil || gone
 	}
 	q := j.query
 	q.from, q.upTo = max(q.from, l.ReadableStart()), min(q.upTo, l.end)

@@ -58,12 +58,7 @@ func (l *Log) follow(r ReadRequest, s *segment, at, until record.Offset) (out Re
 	if !found || !s.settled() {
 		return out, false
 	}
-	file := s.files.log
-	if file == nil {
-		if set := l.cold.get(s.base); set != nil {
-			file = set.log
-		}
-	}
+	file := l.fileOf(s)
 	if file == nil {
 		return out, false
 	}

@@ -116,14 +116,14 @@ func (s *scan) segment(base, limit record.Offset, last bool) (bad, err error) {
 	seg.snapDirty = base > 0 && base >= s.point
 	s.segments = append(s.segments, seg)
 	name := s.files.path(fileName(base, logSuffix))
-	if seg.files, err = s.openIndexed(base); err != nil {
+	if seg.file, err = s.disk.Open(name, env.ReadWrite); err != nil {
 		return nil, err
 	}
-	size, err := seg.files.log.Size()
+	size, err := seg.file.Size()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	sc := newScanner(seg.files.log, size, s.memory, s.point)
+	sc := newScanner(seg.file, size, s.memory, s.point)
 	seg.next, bad, err = sc.scan(&seg.indexer, limit, func(b record.Batch) { s.visit(seg, b) })
 	s.memory = sc.memory
 	if err != nil {
@@ -137,12 +137,18 @@ func (s *scan) segment(base, limit record.Offset, last bool) (bad, err error) {
 	if bad != nil {
 		s.CutBytes += size - sc.at
 		s.CutAt = fmt.Errorf("%s at position %d, offset %d: %w", name, sc.at, seg.next, bad)
-		if err := seg.files.log.Truncate(sc.at); err != nil {
+		if err := seg.file.Truncate(sc.at); err != nil {
 			return nil, fmt.Errorf("cut %s at %d: %w", name, sc.at, err)
 		}
 		seg.dirty = true
 	}
-	seg.dirty = seg.dirty || seg.next > s.point
+	// A segment that ends at the point counts, too: a life before may have cut it there and was killed before that was durable.
+	seg.dirty = seg.dirty || seg.next >= s.point
+	if !seg.dirty { // all of it was flushed before
+		if err := seg.close(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	return bad, s.finish(seg)
 }
 
@@ -154,57 +160,45 @@ func (s *scan) visit(seg *segment, b record.Batch) {
 	}
 }
 
-// openIndexed opens the files of a segment whose indexes will be written anew.
-func (s *scan) openIndexed(base record.Offset) (fileSet, error) {
-	for _, suffix := range [...]string{indexSuffix, timesSuffix} {
-		if _, ok := s.files.size(base, suffix); ok {
-			continue
-		}
-		f, err := s.disk.Open(s.files.path(fileName(base, suffix)), env.Create)
-		if err != nil {
-			return fileSet{}, err
-		}
-		s.dirDirty = true
-		if err := f.Close(); err != nil {
-			return fileSet{}, err
-		}
-	}
-	return openSegment(s.disk, s.dir, base, env.ReadWrite)
-}
-
 // finish writes the indexes of a segment that was read and notes their sizes.
 func (s *scan) finish(seg *segment) error {
 	if seg.sealed {
 		seg.addTime()
 	}
-	if len(seg.txns.fresh) > 0 && seg.files.txns == nil {
-		f, err := s.disk.Open(s.files.path(fileName(seg.base, txnsSuffix)), env.Create)
-		if err != nil {
-			return err
-		}
-		seg.files.txns, s.dirDirty = f, true
-	}
-	f := &seg.files
 	for _, x := range [...]struct {
-		file  env.File
-		table *table
-	}{{f.index, &seg.index}, {f.times, &seg.times}, {f.txns, &seg.txns}} {
-		n := int64(len(x.table.fresh))
-		if x.file != nil {
-			if err := x.file.Truncate(0); err != nil {
-				return fmt.Errorf("rebuild index of segment %d: %w", seg.base, err)
-			}
-			if n > 0 {
-				if err := x.file.WriteAt(0, x.table.fresh); err != nil {
-					return fmt.Errorf("rebuild index of segment %d: %w", seg.base, err)
-				}
-			}
+		suffix string
+		table  *table
+	}{{indexSuffix, &seg.index}, {timesSuffix, &seg.times}, {txnsSuffix, &seg.txns}} {
+		_, there := s.files.size(seg.base, x.suffix)
+		if !there && x.suffix == txnsSuffix && len(x.table.fresh) == 0 {
+			continue
 		}
+		s.dirDirty = s.dirDirty || !there
+		if err := s.replace(fileName(seg.base, x.suffix), x.table.fresh); err != nil {
+			return fmt.Errorf("rebuild index of segment %d: %w", seg.base, err)
+		}
+		n := int64(len(x.table.fresh))
 		*x.table = table{size: n, written: n}
 	}
+	seg.hintDirty = true
 	seg.taken, seg.written = seg.size, seg.size
 	s.date(seg)
 	return nil
+}
+
+// replace gives a file, which may be there, another content.
+func (s *scan) replace(name string, content []byte) error {
+	f, err := s.disk.Open(s.files.path(name), env.Create)
+	if err != nil {
+		return err
+	}
+	if err = f.Truncate(0); err == nil && len(content) > 0 {
+		err = f.WriteAt(0, content)
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // cut ends the log at s.expect: segments from the i-th on go, and a new one begins. Nothing is ever appended to a file that was cut.
@@ -226,7 +220,7 @@ func (s *scan) cut(i int, why error) error {
 		if seg.base == end { // its snapshot stays good
 			snapDirty, replace = seg.snapDirty, sameName
 			s.segments = s.segments[:n-1]
-			if err := seg.files.close(); err != nil {
+			if err := seg.close(); err != nil {
 				return err
 			}
 			if err := s.files.remove(fileName(end, txnsSuffix)); err != nil {

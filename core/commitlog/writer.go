@@ -16,7 +16,7 @@ type writer struct {
 	disk    env.Disk
 	dir     string
 	base    record.Offset // of the segment whose files are open
-	files   fileSet
+	file    env.File
 	failure error // final: nothing is written after it
 }
 
@@ -124,7 +124,7 @@ func (w *Writes) emptied() error {
 // a first segment. The snapshot of a segment that a truncation removes may be the one that is needed now.
 func (w *Writes) remove(base record.Offset) error {
 	if w.lane.base == base {
-		if err := w.lane.files.close(); err != nil {
+		if err := w.lane.close(); err != nil {
 			return err
 		}
 	}
@@ -191,71 +191,106 @@ func (w *Writes) write(p *part) error {
 		}
 	}
 	if data := w.batches[p.batches.lo:p.batches.hi]; len(data) > 0 {
-		if err := lane.files.log.WriteAt(p.at, data...); err != nil {
+		if err := lane.file.WriteAt(p.at, data...); err != nil {
 			return err
 		}
 	}
-	if err := w.patchFile(lane.files.index, p.index); err != nil {
+	if err := w.patchFile(p.base, indexSuffix, p.index); err != nil {
 		return err
 	}
-	if err := w.patchFile(lane.files.times, p.times); err != nil {
+	if err := w.patchFile(p.base, timesSuffix, p.times); err != nil {
 		return err
 	}
-	if p.txns.hi > p.txns.lo {
-		if err := lane.openTxns(p); err != nil {
-			return err
-		}
-		if err := w.patchFile(lane.files.txns, p.txns); err != nil {
-			return err
-		}
+	if err := w.patchFile(p.base, txnsSuffix, p.txns); err != nil {
+		return err
 	}
 	if !p.settle {
 		return nil
 	}
-	var err error
-	p.settled, err = settle(lane.files, p)
+	files, err := openSegment(lane.disk, lane.dir, p.base, env.ReadWrite)
+	if err != nil {
+		return err
+	}
+	p.settled, err = settle(files, p)
+	if closing := files.close(); err == nil {
+		err = closing
+	}
 	return err
 }
 
-func (w *Writes) patchFile(f env.File, p patch) error {
+// patchFile writes entries to one of a segment's index files.
+func (w *Writes) patchFile(base record.Offset, suffix string, p patch) error {
 	if p.hi == p.lo {
 		return nil
 	}
-	return f.WriteAt(p.at, w.bytes(p.span))
+	return writeEntries(w.lane.disk, w.lane.dir, base, suffix, p.at, w.bytes(p.span))
 }
 
-// open makes the part's segment the one whose files are open. The loop gets handles of its own, if it may lack them.
-func (lane *writer) open(p *part, replace bool) error {
-	if lane.files.log != nil && lane.base == p.base && !p.create {
-		return nil
+// writeEntries writes entries to an index file. The transaction index exists only once there is something in it.
+func writeEntries(d env.Disk, dir string, base record.Offset, suffix string, at int64, entries []byte) error {
+	mode := env.ReadWrite
+	if suffix == txnsSuffix {
+		mode = env.Create
 	}
-	if err := lane.files.close(); err != nil {
+	f, err := d.Open(join(dir, fileName(base, suffix)), mode)
+	if err != nil {
 		return err
 	}
-	var files fileSet
+	err = f.WriteAt(at, entries)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// open makes the part's segment the one whose file is open, if it has anything for the file. The loop gets a reference of its own, if it may
+// lack one.
+func (lane *writer) open(p *part, replace bool) error {
+	if p.batches.hi == p.batches.lo && !p.create || lane.file != nil && lane.base == p.base && !p.create {
+		return nil
+	}
+	if err := lane.close(); err != nil {
+		return err
+	}
+	var file env.File
 	var err error
 	if p.create {
-		files, err = createSegment(lane.disk, lane.dir, p.base, replace)
+		file, err = createSegment(lane.disk, lane.dir, p.base, replace)
 	} else {
-		files, err = openSegment(lane.disk, lane.dir, p.base, env.ReadWrite)
+		file, err = lane.disk.Open(join(lane.dir, fileName(p.base, logSuffix)), env.ReadWrite)
 	}
 	if err != nil {
 		return err
 	}
-	lane.base, lane.files = p.base, files
-	p.opened = files.retain()
+	lane.base, lane.file = p.base, file
+	file.Retain()
+	p.opened = file
 	return nil
 }
 
-// createSegment makes the files of an empty segment. If it takes the place of another one it does so at once and durably, so that
-// there is always one of them.
-func createSegment(d env.Disk, dir string, base record.Offset, replace bool) (fileSet, error) {
-	if !replace {
-		return openFiles(d, dir, base, env.CreateNew, "")
+// close gives up the lane's reference to the open file.
+func (lane *writer) close() error {
+	f := lane.file
+	lane.file = nil
+	if f == nil {
+		return nil
 	}
-	files, err := openFiles(d, dir, base, env.CreateNew, tempSuffix)
+	return f.Close()
+}
+
+// createSegment makes the files of an empty segment, and returns the .log file. If it takes the place of another one it does so at once and
+// durably, so that there is always one of them.
+func createSegment(d env.Disk, dir string, base record.Offset, replace bool) (env.File, error) {
+	ending := ""
+	if replace {
+		ending = tempSuffix
+	}
+	files, err := openFiles(d, dir, base, env.CreateNew, ending)
 	if err != nil {
-		return fileSet{}, err
+		return nil, err
+	}
+	if !replace {
+		return files.leave()
 	}
 	for _, kind := range segmentSuffixes[:3] {
 		name := join(dir, fileName(base, kind))
@@ -268,26 +303,9 @@ func createSegment(d env.Disk, dir string, base record.Offset, replace bool) (fi
 	}
 	if err != nil {
 		files.close() //nolint:errcheck // the first error counts
-		return fileSet{}, err
+		return nil, err
 	}
-	return files, nil
-}
-
-// openTxns makes sure that the transaction index is open; it exists only once there is something in it.
-func (lane *writer) openTxns(p *part) error {
-	if lane.files.txns != nil {
-		return nil
-	}
-	f, err := lane.disk.Open(join(lane.dir, fileName(p.base, txnsSuffix)), env.Create)
-	if err != nil {
-		return err
-	}
-	lane.files.txns = f
-	if err := p.opened.close(); err != nil {
-		return err
-	}
-	p.opened = lane.files.retain()
-	return nil
+	return files.leave()
 }
 
 // openSegment opens the files of a segment, the transaction index only if it exists.

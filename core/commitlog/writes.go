@@ -50,7 +50,7 @@ type part struct {
 	txns    patch
 
 	interval int64
-	opened   fileSet // handles for the loop
+	opened   env.File // for the loop
 	settled  settled
 }
 
@@ -178,7 +178,10 @@ func (w *Writes) add(s *segment) {
 	p := &w.parts[n-1]
 	p.segment, p.base, p.next, p.interval = s, s.base, s.next, s.interval
 	p.create, p.settle = !s.created, s.settle || s.mended
-	p.index, p.times, p.txns = w.patch(&s.index), w.patch(&s.times), w.patch(&s.txns)
+	if s.entriesDue() {
+		p.index, p.times = w.patch(&s.index), w.patch(&s.times)
+	}
+	p.txns = w.patch(&s.txns)
 	if p.create {
 		p.hasSnap = s.snapshot != nil
 		p.snap = w.keep(s.snapshot)
@@ -245,7 +248,7 @@ func (l *Log) finish(w *Writes) {
 // landed notes what became of one segment's part.
 func (l *Log) landed(p *part, err error) {
 	s := p.segment
-	if p.opened.log != nil {
+	if p.opened != nil {
 		if s.dead {
 			l.retire(&p.opened)
 		} else {
@@ -263,21 +266,27 @@ func (l *Log) landed(p *part, err error) {
 		s.dirty = true
 	}
 	s.written = max(s.written, p.end)
-	s.index.written = max(s.index.written, p.index.at+int64(p.index.hi-p.index.lo))
-	s.times.written = max(s.times.written, p.times.at+int64(p.times.hi-p.times.lo))
-	s.txns.written = max(s.txns.written, p.txns.at+int64(p.txns.hi-p.txns.lo))
+	s.landedEntries(&s.index, p.index)
+	s.landedEntries(&s.times, p.times)
+	s.landedEntries(&s.txns, p.txns)
 	s.aborted = s.aborted[min(p.txns.hi-p.txns.lo, len(s.aborted)):]
 	if p.settle {
 		s.adjust(p.settled)
 	}
 }
 
-// adopt takes over handles that the write lane has opened.
-func (l *Log) adopt(s *segment, opened *fileSet) {
-	old := s.files
-	s.files = *opened
-	*opened = fileSet{}
-	l.retire(&old)
+// landedEntries notes entries that were written to an index file.
+func (s *segment) landedEntries(t *table, p patch) {
+	if p.hi > p.lo {
+		t.written = max(t.written, p.at+int64(p.hi-p.lo))
+		s.hintDirty = true
+	}
+}
+
+// adopt takes over the file that the write lane has opened.
+func (l *Log) adopt(s *segment, opened *env.File) {
+	l.retire(&s.file)
+	s.file, *opened = *opened, nil
 }
 
 // adjust takes over the sizes that a cut has found, unless another cut is to come.

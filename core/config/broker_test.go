@@ -292,3 +292,27 @@ func TestVotersShareAClusterID(t *testing.T) {
 		t.Error("other voters have the same id")
 	}
 }
+
+func TestGroupFaults(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		values string
+		want   string // "" for none
+	}{
+		{"group.consumer.session.timeout.ms=6000", "group.consumer.session.timeout.ms is 6000: want 45000 to 60000"},
+		{"group.consumer.session.timeout.ms=6000 group.consumer.min.session.timeout.ms=6000", ""},
+		{"group.consumer.heartbeat.interval.ms=20000", "group.consumer.heartbeat.interval.ms is 20000: want 5000 to 15000"},
+		{"group.consumer.min.heartbeat.interval.ms=20000", "want at most group.consumer.max.heartbeat.interval.ms, which is 15000"},
+		{"group.consumer.session.timeout.ms=5000 group.consumer.min.session.timeout.ms=5000", "want less than group.consumer.session.timeout.ms, which is 5000"},
+	} {
+		values := map[string]string{}
+		for _, s := range strings.Fields(c.values) {
+			key, value, _ := strings.Cut(s, "=")
+			values[key] = value
+		}
+		_, err := Parse(values)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want ...%s...", c.values, err, c.want)
+		}
+	}
+}

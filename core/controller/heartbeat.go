@@ -21,20 +21,21 @@ type Heartbeat struct {
 
 // HeartbeatReply tells a broker how it stands, once the records that came with it are applied.
 type HeartbeatReply struct {
-	CaughtUp       bool // it has applied its own registration
+	CaughtUp       bool // it has applied all that takes something away from it, its own registration first: the session renews its lease (F7)
 	Fenced         bool
 	ShuttingDown   bool // it leads nothing any more, but must stay until the others know it
 	ShouldShutDown bool
 }
 
-// Heartbeat decides about the state that a broker asks for. A fenced broker is let in once it has caught up with its own registration. One
+// Heartbeat decides about the state that a broker asks for. A fenced broker is let in once it has caught up with its own registration
+// and with its fencing. One
 // that wants to stop loses what it leads and is let go when every active broker has been seen to know that.
 func (c *Controller) Heartbeat(h Heartbeat) ([]metadata.Record, HeartbeatReply, Refusal) {
 	if refusal := c.checkBroker(h.ID, h.Epoch); refusal.Refused() {
 		return nil, HeartbeatReply{}, refusal
 	}
 	b := c.Image.Broker(h.ID)
-	reply := HeartbeatReply{CaughtUp: h.MetadataOffset >= record.Offset(b.Epoch)}
+	reply := HeartbeatReply{CaughtUp: h.MetadataOffset >= max(record.Offset(b.Epoch), b.Changed)}
 	change := ChangeBroker{ID: h.ID, Epoch: h.Epoch, Fenced: b.Fenced, ShuttingDown: b.ShuttingDown, Failed: h.OfflineDirs}
 	left := len(b.Directories)
 	for _, d := range b.Directories {
@@ -46,6 +47,7 @@ func (c *Controller) Heartbeat(h Heartbeat) ([]metadata.Record, HeartbeatReply, 
 	case b.Fenced && h.WantShutDown:
 		reply.ShouldShutDown = true
 	case b.Fenced:
+		// It also has to know that it was fenced, and so what it leads no more: the answer renews its lease (F7).
 		change.Fenced = h.WantFence || !reply.CaughtUp || left == 0
 		change.ShuttingDown = b.ShuttingDown && change.Fenced
 	case left == 0:

@@ -563,7 +563,7 @@ func TestHeartbeats(t *testing.T) {
 	c := newReplicated()
 	c.do("clean 1")
 	epoch := c.Image.Broker(1).Epoch
-	at := record.Offset(epoch)
+	at, all := record.Offset(epoch), record.Offset(1<<40)
 	for i, step := range []struct {
 		h    Heartbeat
 		want HeartbeatReply
@@ -571,9 +571,10 @@ func TestHeartbeats(t *testing.T) {
 		{Heartbeat{MetadataOffset: at - 1}, HeartbeatReply{Fenced: true}},
 		{Heartbeat{MetadataOffset: at, WantFence: true}, HeartbeatReply{CaughtUp: true, Fenced: true}},
 		{Heartbeat{MetadataOffset: at}, HeartbeatReply{CaughtUp: true}},
-		{Heartbeat{MetadataOffset: at}, HeartbeatReply{CaughtUp: true}},
-		{Heartbeat{MetadataOffset: at, WantFence: true}, HeartbeatReply{CaughtUp: true, Fenced: true}},
-		{Heartbeat{MetadataOffset: at, OfflineDirs: []metadata.UUID{{9, 0}}}, HeartbeatReply{CaughtUp: true, Fenced: true}},
+		{Heartbeat{MetadataOffset: at}, HeartbeatReply{}}, // F7: it does not know yet that it was let in
+		{Heartbeat{MetadataOffset: all}, HeartbeatReply{CaughtUp: true}},
+		{Heartbeat{MetadataOffset: all, WantFence: true}, HeartbeatReply{CaughtUp: true, Fenced: true}},
+		{Heartbeat{MetadataOffset: all, OfflineDirs: []metadata.UUID{{9, 0}}}, HeartbeatReply{CaughtUp: true, Fenced: true}},
 	} {
 		step.h.ID, step.h.Epoch = 1, epoch
 		records, reply, refusal := c.Heartbeat(step.h)
@@ -586,6 +587,11 @@ func TestHeartbeats(t *testing.T) {
 	}
 	if _, _, refusal := c.Heartbeat(Heartbeat{ID: 1, Epoch: epoch - 1}); refusal.Code != wire.StaleBrokerEpoch {
 		t.Error(refusal.text())
+	}
+	// F7: who was deposed by choice has to know it before its lease is renewed.
+	deposed := Heartbeat{ID: 2, Epoch: c.Image.Broker(2).Epoch, MetadataOffset: c.Image.Broker(2).Changed - 1}
+	if _, reply, _ := c.Heartbeat(deposed); reply.CaughtUp {
+		t.Errorf("behind its own change: %+v", reply)
 	}
 	// Broker 2 leads and wants to stop.
 	stop := Heartbeat{ID: 2, Epoch: c.Image.Broker(2).Epoch, WantShutDown: true, MetadataOffset: c.Image.Offset()}

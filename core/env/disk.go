@@ -10,6 +10,8 @@ var (
 	ErrExist = errors.New("already exists")
 	// ErrNoSpace: the disk or its quota is full.
 	ErrNoSpace = errors.New("no space left")
+	// ErrTooManyFiles: the process, or the system, has as many open files as it may have.
+	ErrTooManyFiles = errors.New("too many open files")
 )
 
 // Mode says how a file is opened.
@@ -37,6 +39,8 @@ type Entry struct {
 // Usage is the state of the volume that holds a directory.
 type Usage struct {
 	TotalBytes, FreeBytes int64
+	// OpenFiles is how many files, connections included, the process may have open at a time; 0 if there is no bound.
+	OpenFiles int
 }
 
 // Disk is a file system with POSIX's real promises and no more. Paths are slash-separated and relative to

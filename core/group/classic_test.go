@@ -450,3 +450,37 @@ func TestLoadedTailIsNotSafe(t *testing.T) {
 		t.Error("the tail is never told")
 	}
 }
+
+// TestRebalanceWhileAssigning: a member leaves while the leader's assignment is on its way into the log. The next generation's leader is not kept
+// waiting for that.
+func TestRebalanceWhileAssigning(t *testing.T) {
+	w, dynamic, leader := stableGroup(t)
+	s := w.shard(t)
+	g := s.find("g")
+	rejoin := func() {
+		s.prepareRebalance(g)
+		var got *JoinReply
+		for _, m := range []struct{ id, instance string }{{dynamic, ""}, {leader, "i"}} {
+			if c := g.classic; c.byID[m.id] != nil {
+				r := JoinRequest{
+					Group: "g", Member: m.id, Instance: m.instance, ClientID: "c", ProtocolType: consumerType, Protocols: []Protocol{{"range", wanting("t")}},
+					SessionTimeout: 10_000, RebalanceTimeout: 60_000,
+				}
+				s.Join(&r, func(out JoinReply) { got = &out })
+			}
+		}
+		w.settled()
+		if got == nil || got.Code != wire.None || g.classic.state != completing {
+			t.Fatalf("join: %+v, the group is %v", got, g.classic.state)
+		}
+	}
+	rejoin()
+	s.Sync(&SyncRequest{Group: "g", Member: leader, Instance: "i", Generation: g.classic.generation}, func(SyncReply) {})
+	if !g.classic.storing {
+		t.Fatal("the assignment is in the log at once: the test holds nothing back")
+	}
+	rejoin()
+	if out := w.syncs(t, SyncRequest{Member: leader, Instance: "i", Generation: g.classic.generation}); out == nil || out.Code != wire.None {
+		t.Errorf("sync: %+v, the group is %v", out, g.classic.state)
+	}
+}

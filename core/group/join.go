@@ -219,24 +219,23 @@ func (s *Shard) replaceStatic(g *group, m *classicMember, id string, r *JoinRequ
 	s.keepAlive(g, m, m.sessionTimeout)
 	switch {
 	case c.state == stable && c.elect() == c.protocol:
-		restore := func(code wire.ErrorCode) {
+		refuse := func(code wire.ErrorCode) {
 			m.answerJoin(c, JoinReply{Code: code, Generation: c.generation, ProtocolType: c.protocolType, Protocol: c.protocol, Leader: oldLeader})
-			if m.id == id && c.byID[id] == m {
-				c.update(m, &old)
-				c.rename(m, oldID)
-			}
 		}
+		// What is in the log is not taken back, committed or not: the member is what its record says (C5), and may join once more.
 		done := func(code wire.ErrorCode) {
 			switch {
 			case s.gone || m.id != id:
 			case code != wire.None:
-				restore(code)
+				refuse(code)
 			default:
 				m.answerJoin(c, c.rejoined(m, oldLeader, r.MaySkip))
 			}
 		}
 		if code := s.append(c.record(g.id, held), done); code != wire.None {
-			restore(code)
+			refuse(code)
+			c.update(m, &old)
+			c.rename(m, oldID)
 		}
 	case c.state == stable:
 		s.rebalance(g)

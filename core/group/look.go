@@ -12,7 +12,7 @@ type Seen struct {
 	ID      string
 	Offsets []SeenOffset // by topic and partition
 	// Facts are the records that make what is known of the group itself. Live is false while a round is under way of which the log
-	// does not know.
+	// does not know, and when a classic group is empty, which the log need not have taken.
 	Facts string
 	Live  bool
 }
@@ -43,7 +43,7 @@ func (s *Shard) Look() []Seen {
 			facts = g.consumer.facts(id)
 		case g.stored:
 			facts = g.classic.record(id, held)
-			seen.Live = g.classic.state == stable || g.classic.state == empty
+			seen.Live = g.classic.state == stable
 		}
 		var text strings.Builder
 		for _, r := range facts {

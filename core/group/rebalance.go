@@ -144,8 +144,10 @@ func (s *Shard) completeJoin(g *group) {
 	}
 }
 
-// forgetSyncs: nobody is waited for in the present generation.
+// forgetSyncs: nobody is waited for in the present generation, and an assignment that is on its way into the log comes too late for it: the next
+// leader's must not wait for that.
 func (s *Shard) forgetSyncs(c *classic) {
+	c.storing = false
 	s.timers().Stop(&c.syncTimer)
 	for _, m := range c.members {
 		c.synced(m)

@@ -62,7 +62,7 @@ func (m *Image) applyRecord(at Position, r Record, changes *Changes) {
 	case *TopicDeleted:
 		m.deleteTopic(r.ID, changes)
 	case *PartitionChanged:
-		m.changePartition(r)
+		m.changePartition(at, r)
 		changes.Partitions = append(changes.Partitions, record.Partition{Topic: r.Topic, Index: r.Index})
 	case *TopicConfigured:
 		t := m.existing(r.Topic)
@@ -175,7 +175,7 @@ func (m *Image) existing(id record.TopicID) *Topic {
 	return t
 }
 
-func (m *Image) changePartition(r *PartitionChanged) {
+func (m *Image) changePartition(at Position, r *PartitionChanged) {
 	t := m.existing(r.Topic)
 	switch n := int32(len(t.Partitions)); {
 	case r.Index == n:
@@ -189,7 +189,17 @@ func (m *Image) changePartition(r *PartitionChanged) {
 			invariant.Violated("partition %s-%d goes from partition epoch %d, leader epoch %d to %d, %d (I5)",
 				t.Name, r.Index, old.Epoch, old.LeaderEpoch, r.Epoch, r.LeaderEpoch)
 		}
+		m.noteDisplaced(at, old, &r.Partition)
 		*old = r.Partition
+	}
+}
+
+// noteDisplaced notes which brokers must learn of an entry before they may go on: those that lead no more, or are not in sync any more.
+func (m *Image) noteDisplaced(at Position, old, now *Partition) {
+	for _, id := range old.ISR {
+		if b := m.Broker(id); b != nil && (id == old.Leader && id != now.Leader || !slices.Contains(now.ISR, id)) {
+			b.Changed = at.Offset
+		}
 	}
 }
 

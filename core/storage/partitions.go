@@ -30,6 +30,10 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 		done(nil, fmt.Errorf("%w: %s", ErrExists, dir))
 		return
 	}
+	if err := s.files.room(len(s.order) + len(s.making)); err != nil {
+		done(nil, err)
+		return
+	}
 	if r := s.removing(dir); r != nil {
 		r.then = append(r.then, func() { s.Create(id, topic, settings, done) })
 		return
@@ -38,11 +42,19 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 	disk, set, wall := s.Disk, settingsOf(settings), s.Clock.Wall()
 	s.Jobs.Start(s.laneOf(id), func() func() {
 		r, err := commitlog.Create(disk, dir, id, 0, wall)
+		refused := errors.Is(err, env.ErrTooManyFiles) // the system's own limit, perhaps
+		if refused {
+			if left := removeAll(disk, dir); left != nil {
+				refused, err = false, left
+			}
+		}
 		return func() {
 			s.making = slices.DeleteFunc(s.making, func(d string) bool { return d == dir })
 			switch {
 			case s.failure != nil:
 				done(nil, s.failure)
+			case refused:
+				done(nil, err)
 			case err != nil:
 				s.fail(fmt.Errorf("create %s: %w", dir, err))
 				done(nil, s.failure)
@@ -69,6 +81,7 @@ func (s *Store) adopt(r *commitlog.Recovery, id record.Partition, topic, dir str
 		store: s, id: id, topic: topic, dir: dir,
 		flushAt: env.Never,
 	}
+	l.ShareCold(s.files.cold)
 	l.taken = l.EndOffset()
 	s.add(l)
 	return l

@@ -133,6 +133,7 @@ func (s *Store) wrote(t *turn) {
 		s.memory.count(l)
 		s.touch(l)
 		s.collectDeletes(l)
+		s.boundRolled(l)
 		s.follow(l)
 	}
 	clear(t.items)

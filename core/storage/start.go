@@ -32,6 +32,7 @@ type found struct {
 	lines       checkpointLines
 	journal     *journal.Recovery
 	plans       map[record.Partition]*plan
+	openFiles   int // how many the process may have open
 }
 
 // foundDir is one partition's directory.
@@ -76,6 +77,11 @@ func (s *Store) randomID() (id record.TopicID) {
 // readDirectory reads everything but the logs. A job.
 func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, salt uint64) (*found, error) {
 	f := &found{brokerEpoch: checkpoint.NoBrokerEpoch}
+	u, err := d.Usage(rootDir)
+	if err != nil {
+		return nil, err
+	}
+	f.openFiles = u.OpenFiles
 	if err := f.readMeta(d, want, fresh); err != nil {
 		return nil, err
 	}
@@ -104,7 +110,6 @@ func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, s
 	if err := f.list(d); err != nil {
 		return nil, err
 	}
-	var err error
 	if f.journal, err = journal.Open(d, journalDir, o, journal.Opening{Discard: f.clean, Salt: salt}); err != nil {
 		return nil, err
 	}
@@ -209,6 +214,14 @@ func (s *Store) open(f *found) {
 	s.startup.found = f
 	s.startup.replay = &replay{recovery: f.journal, plans: f.plans}
 	s.meta, s.clean, s.strays, s.brokerEpoch = f.meta, f.clean, f.strays, f.brokerEpoch
+	s.files = newFileBudget(f.openFiles)
+	if n := len(f.dirs); n > 0 {
+		// What the journal holds for a log that cannot be opened must not be given up, so it is all or nothing.
+		if err := s.files.room(n - 1); err != nil {
+			s.fail(err)
+			return
+		}
+	}
 	marks := newMarks(f.lines)
 	set := settingsOf(s.o.Settings)
 	seen := map[record.Partition]string{}

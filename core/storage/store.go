@@ -74,6 +74,7 @@ type Store struct {
 	recycle     recycle
 	checkpoints checkpoints
 	memory      memory
+	files       fileBudget
 	making      []string   // directories that are being made
 	deleting    []*removal // partitions whose names are not free yet
 	removals    []unlinking

@@ -90,7 +90,7 @@ func quick() map[string]string {
 // acknowledged is lost, nothing is there twice.
 func TestClusterProcesses(t *testing.T) {
 	c := startCluster(t, ClusterOptions{Settings: quick()})
-	c.survive(t, processUpsets())
+	c.survive(t, processUpsets(), func(string, *franz) {})
 }
 
 // TestClusterNetwork: the same while the network between the nodes is cut, in one direction or both, or loses and delays packets.
@@ -108,11 +108,20 @@ func TestClusterNetwork(t *testing.T) {
 		}
 	})
 	c := startCluster(t, ClusterOptions{Settings: quick(), Network: network})
-	c.survive(t, slices.Concat(networkUpsets(network), processUpsets()))
+	c.survive(t, slices.Concat(networkUpsets(network), processUpsets()), func(topic string, f *franz) {
+		// First for sure what asks most of a leader: it is cut off from the others, whose clients go on, and its readers still reach it.
+		_, leaders := leads(t, f, topic, 0)
+		cut := networkUpsets(network)[0]
+		t.Logf("node %d for 5s: %s", leaders[0], cut.name)
+		time.Sleep(time.Second)
+		must(t, cut.begin(c, int(leaders[0])-1))
+		time.Sleep(5 * time.Second)
+		must(t, cut.end(c, int(leaders[0])-1))
+	})
 }
 
-// survive upsets a cluster under load and judges what clients saw.
-func (c *Cluster) survive(t *testing.T, kinds []upset) {
+// survive upsets a cluster under load, first in a way of the test's own, and judges what clients saw.
+func (c *Cluster) survive(t *testing.T, kinds []upset, first func(topic string, f *franz)) {
 	t.Helper()
 	f, err := openFranz(c.client())
 	must(t, err)
@@ -139,6 +148,7 @@ func (c *Cluster) survive(t *testing.T, kinds []upset) {
 	for i, n := range c.Nodes {
 		read.Go(func() { books.watch(reading, i+1, n.Address) })
 	}
+	first(books.topic, f)
 	upsetFor(t.Context(), t, c, newDice(t), kinds, *clusterTime)
 	healed := time.Now()
 	stopWriting()

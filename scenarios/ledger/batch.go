@@ -20,9 +20,10 @@ type Batch struct {
 	Sequence int32
 
 	body      uint64
-	firstSent int64 // when the first try left; forever before
-	firm      bool  // was sent for the first time while the policy was sync for sure
-	firstTime int64 // timestamp of the first record
+	firstSent int64  // when the first try left; forever before
+	crashes   uint64 // when the first try left
+	firm      bool   // was sent for the first time while the policy was sync for sure
+	firstTime int64  // timestamp of the first record
 	tries     int
 	answers   int  // to the tries
 	late      bool // a try was on its way when the partition was deleted, or left later
@@ -78,15 +79,17 @@ type Try struct {
 	batch *Batch
 	sent  int64
 	stamp uint64
-	lossy uint64
 }
 
 // Try notes that a request with the batch leaves.
 func (b *Batch) Try() Try {
 	l := b.Part.ledger
-	t := Try{batch: b, sent: l.Now(), stamp: b.Part.losses(), lossy: l.Losses()}
+	t := Try{batch: b, sent: l.Now(), stamp: l.Losses()}
 	if b.tries == 0 {
 		b.firstSent = t.sent
+		if b.Part.elects() {
+			b.crashes = l.Crashes()
+		}
 		b.firm = b.Part.syncSince <= t.sent
 	}
 	b.tries++
@@ -136,19 +139,17 @@ func (t Try) acknowledged(at record.Offset) {
 		return
 	}
 	s := slot{base: at, batch: b, stamp: t.stamp, acked: true, ackedAt: forever}
-	switch end := at + record.Offset(b.Count); {
+	switch {
 	case b.Acks != -1 && p.elects():
 		s.stamp = 0 // another leader may have been elected before the request came
 	case b.Acks != -1:
 	case b.firm && p.syncSince <= t.sent:
 		// Whatever was lost since the request left, this was not.
 		s.stamp = p.losses()
-		p.raise(s.stamp, end)
-	default:
-		s.stamp = p.committed(t.lossy, end, s.stamp)
+		p.raise(s.stamp, at+record.Offset(b.Count))
 	}
 	if b.Acks == -1 {
-		s.ackedAt = l.Now()
+		s.ackedAt, s.committed = l.Now(), true
 		p.saw(at + record.Offset(b.Count))
 	}
 	b.acked = true

@@ -1,18 +1,9 @@
 package ledger
 
-import (
-	"slices"
+import "lignum/core/record"
 
-	"lignum/core/record"
-)
-
-// soft is a mark of a partition with several replicas: while there had been so many losses in all, everything below the offset was on so many of them
-// that it takes budget faults to lose it, counted from lossy on.
-type soft struct {
-	stamp uint64
-	lossy uint64
-	firm  record.Offset
-}
+// MayShrink says whether records may be deleted: by retention, or because somebody has asked for it.
+func (p *Partition) MayShrink() bool { return p.mayRetain || p.deleteUpTo > 0 }
 
 // Replicas is how many copies the partition was made with; 0 with a broker that is alone.
 func (p *Partition) Replicas() int { return p.settings.Replicas }
@@ -26,7 +17,8 @@ func (p *Partition) MinISR(n int) { p.settings.MinISR = min(p.settings.MinISR, n
 // elects says whether the partition can have a new leader that lacks what nobody but the old one had.
 func (p *Partition) elects() bool { return p.settings.Replicas > 1 || p.moved }
 
-// losses counts what could have taken records of the partition that were not safe: faults, and leaders other than the one before.
+// losses counts what could have taken records of the partition that were not safe: faults, and leaders other than the one before. Where leaders
+// change it is always more than World.Losses, which stamps what nothing keeps safe.
 func (p *Partition) losses() uint64 {
 	n := p.ledger.Losses()
 	if p.elects() {
@@ -35,48 +27,22 @@ func (p *Partition) losses() uint64 {
 	return n
 }
 
-// committed notes that everything below an offset was committed at some time since a request left, when there had been lossy faults. It returns the
-// stamp of who is told so: the losses by now if none since can have mattered, else the one it has otherwise.
-func (p *Partition) committed(lossy uint64, to record.Offset, otherwise uint64) uint64 {
-	now := p.losses()
-	switch {
-	case p.pure:
-		p.raise(now, to)
-		return now
-	case p.within(lossy):
-		p.soften(soft{now, lossy, to})
-		return now
+// committed notes that a client was told that everything below an offset is committed. It returns the stamp of who is told so, which it has otherwise
+// if the policy was ever async.
+func (p *Partition) committed(to record.Offset, otherwise uint64) uint64 {
+	if !p.pure {
+		return otherwise
 	}
-	return otherwise
+	now := p.losses() // whatever was lost since the request left, this was not
+	p.raise(now, to)
+	return now
 }
 
-// within says whether the faults since then are less than it takes to lose what was committed (D1).
-func (p *Partition) within(lossy uint64) bool {
-	return p.ledger.Losses()-lossy < uint64(max(0, p.settings.MinISR))
-}
-
-// soften adds a mark. Those that say less are dropped.
-func (p *Partition) soften(m soft) {
-	for i := range p.softs {
-		if s := &p.softs[i]; s.stamp <= m.stamp && s.lossy >= m.lossy && s.firm >= m.firm {
-			return
-		}
-	}
-	p.softs = slices.DeleteFunc(p.softs, func(s soft) bool {
-		return m.stamp <= s.stamp && m.lossy >= s.lossy && m.firm >= s.firm || !p.within(s.lossy)
-	})
-	p.softs = append(p.softs, m)
-}
-
-// softFirm is below which offset nothing can have been lost of what was there while there had been so many losses.
-func (p *Partition) softFirm(stamp uint64) record.Offset {
-	firm := record.Offset(0)
-	for _, s := range p.softs {
-		if s.stamp <= stamp && p.within(s.lossy) {
-			firm = max(firm, s.firm)
-		}
-	}
-	return firm
+// spread says whether a record that was committed must be on one of the replicas still, flushed or not: there were fewer crashes since it was sent than
+// it takes to lose it everywhere (D1). No node can tell a kill from a loss of power, so none is trusted after either.
+func (s *slot) spread() bool {
+	p := s.batch.Part
+	return s.committed && p.elects() && p.ledger.Crashes()-s.batch.crashes < uint64(p.settings.MinISR)
 }
 
 // sight is the greatest end that clients had been told by a time.

@@ -49,6 +49,7 @@ type Group struct {
 	instances   map[string]named
 	deleted     bool // somebody tried to
 	claims      []claim
+	open        []*Commit // of which not everything has ended
 }
 
 // offsetBooks is the history of one committed offset.
@@ -133,6 +134,8 @@ type Commit struct {
 	call   int64
 	keys   []OffsetKey
 	values []uint64
+	ended  []bool
+	left   int // that have not
 }
 
 // Commit begins a commit of new offsets for some keys.
@@ -142,6 +145,13 @@ func (g *Group) Commit(client int, who Member, keys []OffsetKey) *Commit {
 		g.groups.values++
 		c.values = append(c.values, g.groups.values)
 	}
+	return c.begin()
+}
+
+// begin notes that a try is under way.
+func (c *Commit) begin() *Commit {
+	c.ended, c.left = make([]bool, len(c.keys)), len(c.keys)
+	c.group.open = append(c.group.open, c)
 	return c
 }
 
@@ -153,7 +163,7 @@ func (g *Group) Delete(client int, keys []OffsetKey) *Commit {
 		c.keys = slices.Clone(g.keys)
 	}
 	c.values = make([]uint64, len(c.keys))
-	return c
+	return c.begin()
 }
 
 // Offset is the offset to be committed for the i-th key.
@@ -176,10 +186,14 @@ const (
 
 // Ended notes what became of the i-th key.
 func (c *Commit) Ended(i int, o Outcome) {
+	g, now := c.group, c.group.now()
+	c.ended[i] = true
+	if c.left--; c.left == 0 {
+		g.open = slices.DeleteFunc(g.open, func(other *Commit) bool { return other == c })
+	}
 	if o == Refused {
 		return
 	}
-	g, now := c.group, c.group.now()
 	op := history.Offset{Client: c.client, Kind: history.Commit, Call: c.call, Return: history.Forever, Value: c.values[i]}
 	b := g.of(c.keys[i])
 	if o == Done {
@@ -309,6 +323,13 @@ func (s *Groups) Judge() (operations uint64) {
 				g.check(c.invariant, c.call < b[0] || c.ret > b[1], "%s succeeds while the group has members", c.what)
 			}
 		}
+		for _, c := range slices.Clone(g.open) {
+			for i := range c.keys {
+				if !c.ended[i] {
+					c.Ended(i, Unknown)
+				}
+			}
+		}
 		for _, k := range g.keys {
 			ops := g.offsets[k].ops
 			if s.Expiring {
@@ -334,7 +355,7 @@ func (s *Groups) Committed() (n uint64) {
 }
 
 // expire explains fetches that found nothing by an expiry, in the last time before their end in which the group may have been
-// without members (C6).
+// without members (C6). It may as well have been just before the fetch, or at the end of that time.
 func expire(ops []history.Offset, busy [][2]int64) []history.Offset {
 	out := slices.Clone(ops)
 	for _, op := range ops {
@@ -345,14 +366,16 @@ func expire(ops []history.Offset, busy [][2]int64) []history.Offset {
 		for _, b := range busy {
 			switch {
 			case b[1] < op.Return:
-				from = b[1]
+				from, to = b[1], op.Return
 			case b[0] < op.Return:
 				to = b[0]
 			}
 		}
-		if from <= to {
-			out = append(out, history.Offset{Client: op.Client, Kind: history.Commit, Call: from, Return: to, Value: history.NoValue})
+		if from > to {
+			continue
 		}
+		from = max(from, min(op.Call, to))
+		out = append(out, history.Offset{Client: op.Client, Kind: history.Commit, Call: from, Return: to, Value: history.NoValue})
 	}
 	return out
 }

@@ -24,6 +24,8 @@ type World struct {
 	Now func() int64
 	// Losses counts the faults so far that could take what was not durable.
 	Losses func() uint64
+	// Crashes counts the process ends so far that look to the cluster as if they could have taken what was not durable: losses, and kills too.
+	Crashes func() uint64
 	// Elections counts the leaders of a partition so far; it is not asked about one with a single replica.
 	Elections func(record.Partition) uint64
 	// Fail reports a violation.

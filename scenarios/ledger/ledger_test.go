@@ -15,6 +15,8 @@ type rig struct {
 	*Ledger
 	now    int64
 	lost   uint64
+	killed uint64
+	leader uint64 // leaders so far
 	failed []string
 	p      *Partition
 }
@@ -23,7 +25,8 @@ func newRig(s Settings) *rig {
 	r := &rig{}
 	r.Ledger = New(World{
 		Now:    func() int64 { r.now++; return r.now },
-		Losses: func() uint64 { return r.lost },
+		Losses: func() uint64 { return r.lost }, Crashes: func() uint64 { return r.lost + r.killed },
+		Elections: func(record.Partition) uint64 { return r.leader },
 		Fail: func(name, format string, args ...any) {
 			r.failed = append(r.failed, name+": "+fmt.Sprintf(format, args...))
 		},
@@ -38,6 +41,9 @@ func (r *rig) power() {
 	r.LossPossible()
 	r.lost++
 }
+
+// three are the settings of a topic with three replicas, two of which must be in sync.
+func three(async bool) Settings { return Settings{Async: async, Replicas: 3, MinISR: 2} }
 
 // again deletes the topic and makes it again under the same name.
 func (r *rig) again() {
@@ -237,6 +243,55 @@ var stories = []struct {
 	}, "F8"},
 	{"deleted, and back", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.Earliest(r.Look(1), 0) }, "R3"},
 	{"deleted by nobody", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Earliest(r.Look(1), 1) }, "R2"},
+	{"replicated, acks=1 is lost with an election", three(false), func(r *rig) { r.acked(1, 0); r.leader++; r.p.Settle(0, 0) }, ""},
+	{"replicated, acks=all is lost with an election", three(false), func(r *rig) { r.acked(-1, 0); r.leader++; r.p.Settle(0, 0) }, "D1"},
+	{"replicated, acks=all is lost with all power", three(false), func(r *rig) {
+		r.acked(-1, 0)
+		r.power()
+		r.power()
+		r.power()
+		r.p.Settle(0, 0)
+	}, "D1"},
+	{"replicated, two leaders tell of one place", three(false), func(r *rig) { r.acked(1, 0); r.acked(1, 0) }, ""},
+	{"replicated, two batches were read at one place", three(false), func(r *rig) {
+		a, _, _ := r.send(1)
+		b, _, _ := r.send(1)
+		r.fetch(0, 1, false, a)
+		r.leader++
+		r.fetch(0, 1, false, b)
+	}, "F2"},
+	{"replicated, acks=all is lost under async with an election", three(true), func(r *rig) { r.acked(-1, 0); r.leader++; r.p.Settle(0, 0) }, "D1"},
+	{"replicated, acks=all is lost under async with one crash", three(true), func(r *rig) { r.acked(-1, 0); r.leader++; r.power(); r.p.Settle(0, 0) }, "D1"},
+	{"replicated, acks=all is lost under async with two crashes", three(true), func(r *rig) {
+		r.acked(-1, 0)
+		r.leader++
+		r.killed++
+		r.power()
+		r.p.Settle(0, 0)
+	}, ""},
+	{"replicated, another batch in place of one that two crashes took", three(true), func(r *rig) {
+		r.acked(-1, 0)
+		r.leader += 3
+		r.power()
+		r.power()
+		r.fetch(0, 1, false, r.acked(-1, 0))
+	}, ""},
+	{"replicated, synced before the policy was async", three(false), func(r *rig) {
+		r.acked(-1, 0)
+		r.p.Policy(true)
+		r.leader++
+		r.power()
+		r.power()
+		r.p.Settle(0, 0)
+	}, ""},
+	{"replicated, a new leader's log starts where retention had been", three(false), func(r *rig) {
+		r.p.Retention(1, -1)
+		r.acked(-1, 0)
+		r.p.Earliest(r.Look(1), 1)
+		r.leader++
+		r.p.Earliest(r.Look(1), 0)
+	}, ""},
+	{"replicated, deleted, and back", three(false), func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.leader++; r.p.Earliest(r.Look(1), 0) }, "R3"},
 	{"a hole", Settings{}, func(r *rig) {
 		a, b := r.acked(-1, 0), r.acked(-1, 2)
 		r.fetch(0, 3, true, a)

@@ -34,7 +34,6 @@ type Partition struct {
 	slots   []slot // what is known to lie where, by offset; no two overlap
 	gone    []slot // what was there before the first loss and went
 	lost    uint64 // records that went with permission
-	softs   []soft // see committed
 	sights  []sight
 	moved   bool   // its replicas may have moved
 	marks   []mark // what may not be lost, by the losses up to then; both rise
@@ -66,7 +65,9 @@ type slot struct {
 	ackedAt int64        // of acks=all; forever without
 	acked   bool
 	seen    bool
-	final   bool // seen by the last reader
+	// committed: it was seen or acknowledged to acks=all, so that it was on as many replicas as min.insync.replicas wants.
+	committed bool
+	final     bool // seen by the last reader
 }
 
 func (s *slot) next() record.Offset { return s.base + record.Offset(s.batch.Count) }
@@ -107,13 +108,19 @@ func (p *Partition) firm(stamp uint64) record.Offset {
 
 // losable says whether a fault since may have taken the slot.
 func (p *Partition) losable(s *slot) bool {
-	return s.stamp < p.losses() && s.base >= p.firm(s.stamp) && (len(p.softs) == 0 || s.base >= p.softFirm(s.stamp))
+	return s.stamp < p.losses() && s.base >= p.firm(s.stamp) && !s.spread()
 }
 
 // Policy notes that a change of the flush policy leaves for the broker. Its answer, if it is good, goes to the function returned.
 func (p *Partition) Policy(async bool) (answered func()) {
 	if async {
 		p.syncSince, p.pure = forever, false
+		if p.elects() {
+			p.marks = nil // what is synced on those who are in sync now may not be on those who are later
+			for i := range p.slots {
+				p.slots[i].stamp = min(p.slots[i].stamp, p.ledger.Losses())
+			}
+		}
 		return func() {}
 	}
 	return func() {
@@ -186,7 +193,7 @@ func (s *slot) merge(o *slot) {
 	s.first, s.told = min(s.first, o.first), max(s.told, o.told)
 	s.since = o.since
 	s.ackedAt = min(s.ackedAt, o.ackedAt)
-	s.acked, s.final = s.acked || o.acked, s.final || o.final
+	s.acked, s.final, s.committed = s.acked || o.acked, s.final || o.final, s.committed || o.committed
 	if o.seen {
 		s.seen, s.epoch = true, o.epoch
 	}
@@ -234,6 +241,7 @@ func (p *Partition) checkPlaces(b *Batch) {
 	if b.idempotent() {
 		if b.places > 1 {
 			p.forgetLosable(b)
+			p.forgetRemoved(b)
 		}
 		l.Check("P1", b.places <= 1 || p.wounded, "%s: batch %d of producer %d, sequence %d, lies in the log %d times: %v", p.Name, b.Number, b.Producer,
 			b.Sequence, b.places, p.placesOf(b))
@@ -249,6 +257,18 @@ func (p *Partition) checkPlaces(b *Batch) {
 func (p *Partition) forgetLosable(b *Batch) {
 	for i := 0; i < len(p.slots) && b.places > 1; {
 		if s := &p.slots[i]; s.batch == b && p.losable(s) {
+			p.lose(i)
+			continue
+		}
+		i++
+	}
+}
+
+// forgetRemoved drops the places of a batch from which it may have been removed, of a partition with other leaders since: a replica that began anew at
+// the log start does not know who wrote what lay below.
+func (p *Partition) forgetRemoved(b *Batch) {
+	for i := 0; i < len(p.slots) && b.places > 1 && p.elects(); {
+		if s := &p.slots[i]; s.batch == b && (p.mayRetain || s.base < max(p.deleteUpTo, p.start)) {
 			p.lose(i)
 			continue
 		}

@@ -47,7 +47,7 @@ func (p *Partition) Fetched(v View, c *Cursor, f Fetched) int {
 	}
 	l.Check("H3", f.LogStart <= f.LastStable && f.LastStable <= f.HighWatermark && f.LogStart >= 0,
 		"%s: log start %d, last stable %d, high watermark %d", p.Name, f.LogStart, f.LastStable, f.HighWatermark)
-	p.committed(v.stamp, f.HighWatermark, 0)
+	p.committed(f.HighWatermark, 0)
 	if p.settings.Replicas == 0 || f.LogStart > p.start {
 		p.started(v, f.LogStart)
 	}
@@ -129,9 +129,9 @@ func (p *Partition) delivered(v View, c *Cursor, b record.Batch, final bool) *Ba
 	}
 	l.Check("D2", !batch.refusedForGood(), "%s: batch %d was refused, and is delivered at offset %d", p.Name, batch.Number, b.BaseOffset())
 	l.Checked("D1")
-	stamp := p.committed(v.stamp, 0, v.stamp)
+	stamp := p.committed(0, v.stamp)
 	p.learn(slot{
-		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: stamp, ackedAt: forever, seen: true, final: final,
+		base: b.BaseOffset(), batch: batch, epoch: b.LeaderEpoch(), stamp: stamp, ackedAt: forever, seen: true, committed: true, final: final,
 	})
 	return batch
 }
@@ -186,7 +186,7 @@ func (p *Partition) Latest(v View, o record.Offset) {
 	if p.closing {
 		return
 	}
-	p.committed(v.stamp, o, 0)
+	p.committed(o, 0)
 	p.saw(o)
 	p.reads = append(p.reads, history.Op{Client: v.Client, Kind: history.Read, Call: v.sent, Return: p.ledger.Now(), Offset: int64(o)})
 }

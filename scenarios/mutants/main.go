@@ -116,6 +116,9 @@ func (r *runner) try(id string) (o outcome) {
 	if t, ok := r.testOf(id); ok {
 		return r.tryTest(id, scratch, t)
 	}
+	if t, ok := r.modelOf(id); ok {
+		return r.tryModel(id, scratch, t)
+	}
 	binary := filepath.Join(scratch, "lignum")
 	if o.trouble = r.build(id, scratch, binary); o.trouble != nil {
 		return o

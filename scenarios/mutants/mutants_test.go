@@ -52,3 +52,20 @@ func TestReadTest(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+func TestReadModel(t *testing.T) {
+	var o outcome
+	o.readModel([]byte("--- FAIL: TestReplicasKeepTheirPromises (0.4s)\n    --- FAIL: sync\n        cluster_test.go:18: [rapid] failed after 38 tests: I2: node 1 lacks\n"))
+	if !o.found || o.invariant != "I2" || o.seeds != 39 {
+		t.Errorf("%+v", o)
+	}
+	o = outcome{}
+	o.readModel([]byte("--- FAIL: TestScript (0.00s)\n    x_test.go:1: 3 are committed\n"))
+	if !o.found || o.invariant != "test" || o.seeds != 1 {
+		t.Errorf("%+v", o)
+	}
+	o = outcome{}
+	if o.readModel([]byte("PASS\n")); o.found {
+		t.Errorf("%+v", o)
+	}
+}

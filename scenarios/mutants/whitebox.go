@@ -71,6 +71,7 @@ func copyTests(from, to string) error {
 
 var (
 	testLine      = regexp.MustCompile(`(?m)\bseed (\d+): (.*)$`)
+	anyInvariant  = regexp.MustCompile(`(?m)_test\.go:\d+: .*\(([A-Z]+\d+)\)\s*$`)
 	invariantName = regexp.MustCompile(`\(([A-Z]+\d+)\)\s*$`)
 )
 
@@ -78,6 +79,9 @@ var (
 func (o *outcome) readTest(out []byte, from uint64) {
 	m := testLine.FindSubmatch(out)
 	if m == nil {
+		if name := anyInvariant.FindSubmatch(out); name != nil && failLine.Match(out) { // the test's machine says it, which does not know the seed
+			o.found, o.seeds, o.invariant = true, 1, string(name[1])
+		}
 		return
 	}
 	seed, _ := strconv.ParseUint(string(m[1]), 10, 64)

@@ -176,6 +176,9 @@ func (a *Admin) create(o TopicOptions) {
 			return
 		}
 		code := wire.ErrorCode(got.Topics[0].ErrorCode)
+		if code == wire.None && got.Topics[0].TopicID != [16]byte{} {
+			a.stage.Created = append(a.stage.Created, got.Topics[0].TopicID)
+		}
 		if code != wire.None && code != wire.TopicAlreadyExists {
 			a.stage.Books.Check("V2", code.Retriable() || code == wire.InvalidReplicationFactor && len(a.stage.Nodes) > 1, "creating topic %s is refused with %s", o.Name, code)
 			a.busy = false
@@ -211,6 +214,9 @@ func (a *Admin) find(from *peer, o TopicOptions) {
 		}
 	})
 }
+
+// WasDeleted says whether somebody has asked for a topic to be deleted.
+func (s *Stage) WasDeleted(id [16]byte) bool { return s.isClosed(id) }
 
 // isClosed says whether the topic with the id was to be deleted.
 func (s *Stage) isClosed(id [16]byte) bool {

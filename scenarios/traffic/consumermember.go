@@ -14,20 +14,18 @@ import (
 // ConsumerMember is a member of a group of the consumer protocol (KIP-848): it lets go of what it has lost before it confirms that.
 type ConsumerMember struct {
 	life
-	whole    bool // the next heartbeat has to say everything
-	losing   []ledger.OffsetKey
-	lostAt   int64 // when it has let go of them
-	changed  bool  // what it has is not yet told
-	beatAt   int64
-	leaving  bool
-	unasked  bool // nothing is known yet
-	lifeName string
+	whole   bool // the next heartbeat has to say everything
+	losing  []ledger.OffsetKey
+	lostAt  int64 // when it has let go of them
+	changed bool  // what it has is not yet told
+	beatAt  int64
 }
 
 // NewConsumerMember starts a member of the consumer protocol.
 func NewConsumerMember(b *Band, o MemberOptions) *ConsumerMember {
 	o.Session = b.Session
 	m := &ConsumerMember{life: newLife(b, o, false)}
+	b.lives = append(b.lives, &m.life)
 	m.die()
 	m.later()
 	return m
@@ -41,7 +39,7 @@ func (m *ConsumerMember) die() {
 	m.holder.DropAll()
 	m.number++
 	m.member = fmt.Sprintf("%s-%d", m.o.Name, m.number)
-	m.epoch, m.busy, m.whole, m.losing, m.leaving = 0, false, true, nil, false
+	m.epoch, m.busy, m.whole, m.losing = 0, false, true, nil
 }
 
 func (m *ConsumerMember) act() {

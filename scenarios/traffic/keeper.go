@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,6 +32,8 @@ type Keeper struct {
 	busy   bool
 	// State is what the group was last described as.
 	State string
+	// Members are the ids of those who were in it, in order.
+	Members []string
 	// Asked and Fetched are when the last request began that told the state, and all offsets.
 	Asked, Fetched int64
 }
@@ -171,7 +174,11 @@ func (k *Keeper) describe(p *peer, done func(wire.ErrorCode, bool)) {
 			done(wire.None, false)
 			return
 		}
-		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State)
+		var members []string
+		for _, m := range got.Groups[0].Members {
+			members = append(members, m.MemberID)
+		}
+		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State, members)
 		done(wire.ErrorCode(got.Groups[0].ErrorCode), true)
 	})
 }
@@ -186,23 +193,31 @@ func (k *Keeper) describeConsumer(p *peer, done func(wire.ErrorCode, bool)) {
 			done(wire.None, false)
 			return
 		}
-		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State)
+		var members []string
+		for _, m := range got.Groups[0].Members {
+			members = append(members, m.MemberID)
+		}
+		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State, members)
 		done(wire.ErrorCode(got.Groups[0].ErrorCode), true)
 	})
 }
 
-// described notes a group's state; one that does not exist is as good as empty.
-func (k *Keeper) described(asked int64, code wire.ErrorCode, state string) {
+// described notes what a group is; one that does not exist is as good as empty.
+func (k *Keeper) described(asked int64, code wire.ErrorCode, state string, members []string) {
 	switch code {
 	case wire.None:
 		k.State, k.Asked = state, asked
 	case wire.GroupIDNotFound:
 		k.State, k.Asked = "Dead", asked
+	default:
+		return
 	}
+	slices.Sort(members)
+	k.Members = members
 }
 
-// Settled reports whether the group was stable or empty, and all its offsets were fetched, after some time (V6).
+// Settled reports whether the group was stable or empty, with its members and nobody else, and all its offsets were fetched, after some time (V6).
 func (k *Keeper) Settled(since int64) bool {
 	calm := k.State == "Stable" || k.State == "Empty" || k.State == "Dead"
-	return calm && k.Asked >= since && k.Fetched >= since
+	return calm && k.Asked >= since && k.Fetched >= since && slices.Equal(k.Members, k.roll())
 }

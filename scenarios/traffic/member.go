@@ -22,7 +22,7 @@ type MemberOptions struct {
 	Session, Rebalance time.Duration
 	// Restless: it pauses, crashes, leaves and commits late.
 	Restless bool
-	// Static, Regex and Assignor are for the consumer protocol.
+	// Regex and Assignor are for the consumer protocol.
 	Regex    bool
 	Assignor string
 }
@@ -42,7 +42,6 @@ type life struct {
 	number  int // of the life
 	awake   int64
 	pasts   []ledger.Member // as whom it could commit before
-	silent  bool            // it is away
 	classic bool
 }
 
@@ -142,7 +141,6 @@ type Member struct {
 	state  joinState
 	leader []kmsg.JoinGroupResponseMember // what the leader has to share
 	beatAt int64
-	strict bool
 }
 
 type joinState uint8
@@ -156,6 +154,7 @@ const (
 // NewMember starts a member of the classic protocol.
 func NewMember(b *Band, o MemberOptions) *Member {
 	m := &Member{life: newLife(b, o, true)}
+	b.lives = append(b.lives, &m.life)
 	m.later()
 	return m
 }

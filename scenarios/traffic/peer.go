@@ -31,6 +31,8 @@ type Stage struct {
 	Nodes    []Node
 	Listener string
 	Books    *ledger.Ledger
+	// Created are the topics that somebody was told to be made.
+	Created [][16]byte
 	// Quiet ends all traffic but the last reader's; Ended that too.
 	Quiet, Ended bool
 	// Wall is the time of day that clients believe in, in milliseconds.

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -35,6 +36,17 @@ type Band struct {
 	Books *ledger.Group
 	// Topics are what members subscribe to.
 	Topics []string
+
+	lives []*life // of the members
+}
+
+// roll are the ids of the members, in order.
+func (b *Band) roll() (ids []string) {
+	for _, l := range b.lives {
+		ids = append(ids, l.member)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // targets are the partitions that the members share.

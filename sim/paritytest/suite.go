@@ -57,7 +57,7 @@ func (b *bench) want(got, want error) {
 	case want == errAny && got == nil:
 		b.t.Error("no error, want one")
 	case want == errAny:
-		for _, known := range []error{env.ErrExist, env.ErrNotExist, env.ErrNoSpace, io.EOF} {
+		for _, known := range []error{env.ErrExist, env.ErrNotExist, env.ErrNoSpace, env.ErrTooManyFiles, io.EOF} {
 			if errors.Is(got, known) {
 				b.t.Errorf("error %v, want one that is none of env's", got)
 			}

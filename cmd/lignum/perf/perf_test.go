@@ -105,6 +105,25 @@ func TestRunAgainstABroker(t *testing.T) {
 	}
 }
 
+// TestRate: a load that is spaced sends what is due and no more.
+func TestRate(t *testing.T) {
+	b := newToyBroker(t)
+	var report bytes.Buffer
+	o := Options{
+		Brokers: []string{b.address()}, Dir: t.TempDir(), Connections: []int{2}, Sizes: []int{kib}, Acks: []int16{-1},
+		CellTime: 100 * time.Millisecond, Rate: 200, ProduceOnly: true,
+	}
+	if err := Run(t.Context(), &report, o); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(report.String(), "## Disk") || strings.Contains(report.String(), "## Fetch") || !strings.Contains(report.String(), "| all | 1 KiB | 2 |") {
+		t.Errorf("not produce alone:\n%s", report.String())
+	}
+	if got := (load{}).spacing(200, 2); got != 10*time.Millisecond {
+		t.Errorf("one of two streams that send 200 a second waits %v", got)
+	}
+}
+
 func TestRunReportsRefusals(t *testing.T) {
 	b := newToyBroker(t)
 	b.refuse = 3 // UNKNOWN_TOPIC_OR_PARTITION

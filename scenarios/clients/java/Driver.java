@@ -38,6 +38,7 @@ public final class Driver {
     static final ObjectMapper JSON = new ObjectMapper();
 
     private final PrintStream out = System.out;
+    private final BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
     private String broker;
     private Admin admin;
     private AdminChecks checks;
@@ -48,7 +49,6 @@ public final class Driver {
 
     private void serve() throws Exception {
         System.setOut(System.err); // nothing but answers goes out
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             ObjectNode answer = JSON.createObjectNode();
             try {
@@ -94,6 +94,9 @@ public final class Driver {
                 return offsetAt(new TopicPartition(topic, order.get("partition").asInt()), order.get("timestamp").asLong());
             case "load":
                 return load(topic, order.get("load"));
+            case "member":
+                new Member(order, in, this::say).run();
+                return null;
             case "checks":
                 return checks.names();
             case "check":

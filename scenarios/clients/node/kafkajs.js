@@ -135,6 +135,33 @@ const orders = {
   },
 }
 
+// member reads in a group until the standard input ends. What was read is told before kafkajs commits it.
+async function member(order) {
+  const told = new Promise((resolve) => process.stdin.once('end', resolve))
+  const client = new Kafka({
+    brokers: order.broker.split(','),
+    logLevel: logLevel.ERROR,
+    logCreator: () => ({ log }) => console.error(log.message, log.error || ''),
+    retry: { retries: 300, initialRetryTime: 50, maxRetryTime: 500 },
+  })
+  const consumer = client.consumer({
+    groupId: order.group,
+    sessionTimeout: 6000,
+    heartbeatInterval: 500,
+    rebalanceTimeout: 10000,
+    maxWaitTimeInMs: 100,
+    metadataMaxAge: 5000,
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topic: order.topic, fromBeginning: true })
+  await consumer.run({
+    eachBatch: async ({ batch }) => answer({ values: batch.messages.map((m) => m.value.toString()) }),
+  })
+  await told
+  await consumer.disconnect()
+}
+orders.member = member
+
 // places tells each record's offset from its partition's base offset.
 function places(records, told) {
   const next = new Map(told.map((t) => [t.partition, Number(t.baseOffset)]))
@@ -159,7 +186,9 @@ async function main() {
       answer(fault instanceof Lacks ? { lacks: fault.message } : { error: String(fault) })
     }
   }
-  await admin.disconnect()
+  if (admin) {
+    await admin.disconnect()
+  }
 }
 
 main().catch((fault) => {

@@ -8,6 +8,7 @@ standard output: any number of {"progress": n}, then one of {"result": ...},
 import base64
 import json
 import sys
+import threading
 import time
 import traceback
 
@@ -68,6 +69,18 @@ class Progress:
         self.acks.append({"partition": partition, "sequence": sequence, "offset": offset})
         if len(self.acks) % 100 == 0:
             answer({"progress": len(self.acks)})
+
+
+def until_told():
+    """An event for the end of the standard input, which tells a member to leave."""
+    told = threading.Event()
+
+    def wait():
+        sys.stdin.read()
+        told.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return told
 
 
 def answer(fields):

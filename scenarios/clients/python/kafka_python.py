@@ -1,5 +1,6 @@
 """A driver of kafka-python."""
 
+import sys
 import time
 
 import kafka
@@ -10,13 +11,16 @@ import driver
 
 
 class KafkaPython:
+    admin = None
+
     def hello(self, order):
         self.broker = order["broker"]
         self.admin = KafkaAdminClient(bootstrap_servers=self.broker)
         return {"name": "kafka-python " + kafka.__version__, "traits": {}}
 
     def close(self):
-        self.admin.close()
+        if self.admin:
+            self.admin.close()
 
     def create(self, order):
         topic = NewTopic(order["topic"], num_partitions=order["partitions"], replication_factor=1)
@@ -101,6 +105,33 @@ class KafkaPython:
             future.get(90)
         producer.close()
         return progress.acks
+
+    def member(self, order):
+        if order["protocol"] != "classic":
+            raise driver.Lacks("the protocol " + order["protocol"])
+        consumer = KafkaConsumer(
+            order["topic"],
+            bootstrap_servers=order["broker"].split(","),
+            group_id=order["group"],
+            group_instance_id=order["instance"] or None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=6000,
+            heartbeat_interval_ms=500,
+            fetch_max_wait_ms=100,
+            reconnect_backoff_max_ms=500,
+        )
+        told = driver.until_told()
+        while not told.is_set():
+            polled = [m for records in consumer.poll(timeout_ms=200).values() for m in records]
+            if not polled:
+                continue
+            driver.answer({"values": [m.value.decode() for m in polled]})
+            try:
+                consumer.commit()
+            except kafka.errors.KafkaError as error:  # while there is no coordinator, or a rebalance comes first
+                print("commit:", error, file=sys.stderr)
+        consumer.close()
 
 
 driver.serve(KafkaPython())

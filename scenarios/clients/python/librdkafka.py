@@ -1,5 +1,6 @@
 """A driver of librdkafka, by way of confluent-kafka."""
 
+import sys
 import time
 
 import confluent_kafka
@@ -129,6 +130,40 @@ class Librdkafka:
         if failed:
             raise RuntimeError("%d records failed, the first one: %s" % (len(failed), failed[0]))
         return progress.acks
+
+    def member(self, order):
+        config = {
+            "bootstrap.servers": order["broker"],
+            "group.id": order["group"],
+            "group.protocol": order["protocol"],
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 3,
+        }
+        if order["instance"]:
+            config["group.instance.id"] = order["instance"]
+        if order["protocol"] == "classic":
+            config |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+        consumer = Consumer(config)
+        consumer.subscribe([order["topic"]])
+        told = driver.until_told()
+        while not told.is_set():
+            polled = []
+            for m in consumer.consume(100, timeout=0.2):
+                if not m.error():
+                    polled.append(m)
+                elif m.error().fatal():
+                    raise RuntimeError(m.error())
+            if not polled:
+                continue
+            driver.answer({"values": [m.value().decode() for m in polled]})
+            try:
+                consumer.commit(asynchronous=False)
+            except confluent_kafka.KafkaException as error:  # while there is no coordinator, or a rebalance comes first
+                print("commit:", error, file=sys.stderr)
+        consumer.close()
 
 
 driver.serve(Librdkafka())

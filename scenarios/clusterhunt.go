@@ -1,0 +1,78 @@
+package scenarios
+
+import (
+	"time"
+
+	"lignum/core/metadata"
+	"lignum/core/record"
+)
+
+// hunt strikes at the leaders of one partition, one after the other: elections in a row, with records that only one leader has, and with followers
+// that hear of none of it.
+func (f *clusterFaults) hunt() {
+	id, ok := f.prey()
+	if !ok {
+		return
+	}
+	f.count("hunt")
+	f.tell("hunt of the leaders of %v", id)
+	f.huntOn(id, 2+f.rand.Below(5))
+}
+
+// prey is a partition with several replicas.
+func (f *clusterFaults) prey() (record.Partition, bool) {
+	var all []record.Partition
+	for _, t := range f.c.newest().Topics() {
+		for i := range t.Partitions {
+			if len(t.Partitions[i].Replicas) > 1 {
+				all = append(all, record.Partition{Topic: t.ID, Index: int32(i)})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return record.Partition{}, false
+	}
+	return all[f.rand.Below(int64(len(all)))], true
+}
+
+func (f *clusterFaults) huntOn(id record.Partition, steps int64) {
+	p := f.c.newest().Partition(id)
+	if steps == 0 || f.c.healed || p == nil {
+		f.c.world.HealAll()
+		return
+	}
+	if p.Leader >= 0 {
+		f.strikeAt(p)
+	}
+	f.c.world.After(f.rand.Between(50*time.Millisecond, pick(&f.rand, 400*time.Millisecond, 2*time.Second, 4*time.Second)), func() {
+		if f.rand.Below(2) == 0 {
+			f.c.world.HealAll()
+		}
+		f.huntOn(id, steps-1)
+	})
+}
+
+// strikeAt does something to the leader, or to a follower.
+func (f *clusterFaults) strikeAt(p *metadata.Partition) {
+	leader := f.c.members[p.Leader-1]
+	other := f.c.members[p.Replicas[f.rand.Below(int64(len(p.Replicas)))]-1]
+	switch f.rand.Below(8) {
+	case 0, 1: // it goes on without its followers
+		for _, m := range f.c.members {
+			if m != leader {
+				f.c.world.Cut(leader.host.End(), m.host.End())
+				f.c.world.Cut(m.host.End(), leader.host.End())
+			}
+		}
+	case 2: // its answers do not come
+		f.c.world.Cut(leader.host.End(), other.host.End())
+	case 3, 4:
+		f.crash("kill", leader)
+	case 5:
+		leader.host.Pause(f.rand.Between(500*time.Millisecond, 4*time.Second))
+	case 6:
+		f.power("power", leader)
+	default:
+		f.crash("kill", other)
+	}
+}

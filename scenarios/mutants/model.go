@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// modelOf is the model or the scripted test that finds a mutant, if the first line of its patch names one: "# model: ./core/partition TestName". Like a seeded
+// test it lives below what a scenario shows; its cases are drawn by package rapid.
+func (r *runner) modelOf(id string) (t seededTest, ok bool) {
+	patch, err := os.ReadFile(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
+	if err != nil {
+		return t, false
+	}
+	first, _, _ := strings.Cut(string(patch), "\n")
+	named, ok := strings.CutPrefix(first, "# model: ")
+	if fields := strings.Fields(named); ok && len(fields) == 2 {
+		return seededTest{fields[0], fields[1]}, true
+	}
+	return t, false
+}
+
+// tryModel is try for a mutant that a model finds.
+func (r *runner) tryModel(id, scratch string, t seededTest) (o outcome) {
+	o.id, o.white = id, true
+	tree, binary := filepath.Join(scratch, "tree"), filepath.Join(scratch, "test")
+	if o.trouble = r.mutate(id, tree); o.trouble != nil {
+		return o
+	}
+	if o.trouble = copyTests(filepath.Join(r.root, t.pkg), filepath.Join(tree, t.pkg)); o.trouble != nil {
+		return o
+	}
+	if o.trouble = command(tree, "go", "test", "-c", "-o", binary, t.pkg); o.trouble != nil {
+		return o
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-test.run", "^"+t.name+"$", "-test.failfast", "-rapid.checks=100000", "-rapid.shrinktime=1ms", "-rapid.nofailfile",
+		"-rapid.seed="+strconv.FormatUint(max(r.from, 1), 10))
+	out, _ := cmd.Output()
+	o.took = spent(cmd)
+	o.readModel(out)
+	return o
+}
+
+var (
+	modelLine = regexp.MustCompile(`(?m)\[rapid\] (?:failed|panic) after (\d+) tests: (?:([A-Z]+\d+)\b)?`)
+	failLine  = regexp.MustCompile(`(?m)^--- FAIL: `)
+)
+
+// readModel takes what a model printed. A scripted test has one case.
+func (o *outcome) readModel(out []byte) {
+	if !failLine.Match(out) {
+		return
+	}
+	o.found, o.seeds, o.invariant = true, 1, "test"
+	if m := modelLine.FindSubmatch(out); m != nil {
+		n, _ := strconv.Atoi(string(m[1]))
+		o.seeds, o.invariant = n+1, "violation"
+		if len(m[2]) > 0 {
+			o.invariant = string(m[2])
+		}
+	}
+}
