@@ -161,7 +161,7 @@ func (b *Broker) outgrow(id record.Partition, log *storage.Log) {
 		}
 		b.opened()
 	}
-	b.active.decisions.Decide(func() ([]metadata.Record, func(error)) {
+	b.decide(func() ([]metadata.Record, func(error)) {
 		return b.controller.RaiseLeaderEpoch(id, seen), done
 	}, done)
 }

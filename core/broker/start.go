@@ -74,7 +74,7 @@ func (b *Broker) register() {
 		b.applyAll()
 		b.whenOpened(b.outgrowProducers)
 	}
-	b.active.decisions.Decide(func() (records []metadata.Record, done func(error)) {
+	b.decide(func() (records []metadata.Record, done func(error)) {
 		records, refusal = b.controller.RegisterBroker(request)
 		return records, refused
 	}, refused)
@@ -93,7 +93,7 @@ func (b *Broker) outgrowProducers() {
 		}
 		b.serve()
 	}
-	b.active.decisions.Decide(func() ([]metadata.Record, func(error)) {
+	b.decide(func() ([]metadata.Record, func(error)) {
 		return b.controller.OutgrowProducerIDs(b.node, b.image.Broker(b.node).Epoch, seen), done
 	}, done)
 }
