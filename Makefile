@@ -40,7 +40,8 @@ test: ## run the tests
 
 .PHONY: check
 check: lint sim-batch ## everything a change must pass: gofmt, go vet, staticcheck, sim-batch, tests with the race detector in random order
-	$(GO) test -race -shuffle=on $(PKG)
+	$(GO) test -race -shuffle=on $$($(GO) list $(PKG) | grep -v /scenarios$$)
+	$(GO) test -race -short -shuffle=on ./scenarios
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck alone

@@ -21,13 +21,18 @@ func number(t *testing.T, name string, fallback uint64) (n uint64, given bool) {
 	return n, true
 }
 
-// TestSeeds runs seeds of every scenario, each twice. LIGNUM_SEED names one of them, LIGNUM_SEEDS how many fresh ones are wanted.
+// TestSeeds runs seeds of every scenario, each twice. LIGNUM_SEED names one of them, LIGNUM_SEEDS how many fresh ones are wanted. With
+// -short, for the race detector, it is one.
 func TestSeeds(t *testing.T) {
 	for _, s := range All() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
 			first, one := number(t, "LIGNUM_SEED", 1)
-			count, many := number(t, "LIGNUM_SEEDS", 40)
+			usual := uint64(40)
+			if testing.Short() {
+				usual = 1
+			}
+			count, many := number(t, "LIGNUM_SEEDS", usual)
 			switch {
 			case one:
 				count = 1
