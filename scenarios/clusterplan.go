@@ -60,17 +60,6 @@ func newClusterPlan(o Options) clusterPlan {
 	return p
 }
 
-// brokers is how many nodes serve clients.
-func (p *clusterPlan) brokers() int {
-	n := 0
-	for _, role := range p.roles {
-		if role != controllerRole {
-			n++
-		}
-	}
-	return n
-}
-
 // replicate draws how many copies a topic has. Where a node may lose its disk there are enough of everything (D1).
 func (p *clusterPlan) replicate(r *sim.Stream, t *traffic.TopicOptions) {
 	t.Replicas = pick(r, int16(1), 2, 3, 3, 3)
