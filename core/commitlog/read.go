@@ -165,7 +165,7 @@ func (l *Log) readHot(r ReadRequest, i int) ReadResult {
 type view struct {
 	disk               env.Disk
 	dir                string
-	base               record.Offset
+	base, next         record.Offset
 	size, index, times int64
 	files              fileSet
 	opened             bool       // the job opened the .log file, for the log to keep
@@ -175,7 +175,7 @@ type view struct {
 
 func (l *Log) view(s *segment) view {
 	v := view{
-		disk: l.lane.disk, dir: l.lane.dir, base: s.base,
+		disk: l.lane.disk, dir: l.lane.dir, base: s.base, next: s.next,
 		size: s.written, index: s.index.written, times: s.times.written,
 	}
 	if !s.settled() {

@@ -86,11 +86,11 @@ func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64
 	if start >= v.size && start > 0 {
 		err = errIndex
 	} else {
-		err = walk(v.files.log, block, start, v.size, visit)
+		err = v.walk(block, start, visit)
 	}
 	if start > 0 && first && err != nil && (errors.Is(err, errIndex) || errors.Is(err, ErrCorrupt)) {
 		*badIndex, start = true, 0
-		err = walk(v.files.log, block, 0, v.size, visit)
+		err = v.walk(block, 0, visit)
 	}
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s: %w", join(v.dir, fileName(v.base, logSuffix)), err)
@@ -100,6 +100,20 @@ func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64
 
 // errIndex says that an index entry does not fit the batch it points to.
 var errIndex = errors.New("index entry does not fit")
+
+// walk is walk over the segment. It refuses a batch that lies about its offsets, as far as its neighbours and the segment's borders tell:
+// what is unreadable must not pass for a gap.
+func (v *view) walk(block []byte, from int64, visit func(h header, at int64) (more bool, err error)) error {
+	low := v.base
+	return walk(v.files.log, block, from, v.size, func(h header, at int64) (bool, error) {
+		if h.BaseOffset() < low || (h.NextOffset() > v.next && !v.loose) {
+			return false, fmt.Errorf("%w: batch at %d: it says that it holds the offsets %d to %d, which belong between %d and %d",
+				ErrCorrupt, at, h.BaseOffset(), h.LastOffset(), low, v.next-1)
+		}
+		low = h.NextOffset()
+		return visit(h, at)
+	})
+}
 
 // endBelow finds where the batches end that lie wholly below the offset, but looks no further than limit.
 func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64, error) {
@@ -113,20 +127,27 @@ func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64
 	if start < from || start >= v.size {
 		start = from
 	}
-	end := v.size
+	end, good := v.size, from
 	visit := func(h header, at int64) (bool, error) {
 		if at == start && at > from && h.LastOffset() != last {
 			return false, errIndex
 		}
-		if h.NextOffset() > o {
+		across := h.BaseOffset() < o && h.NextOffset() > o // if the next one says so too
+		switch {
+		case h.NextOffset() <= o:
+			good = at + int64(h.size())
+		case end == v.size:
 			end = at
 		}
-		return at < limit && end == v.size, nil
+		return at < limit && (end == v.size || across), nil
 	}
-	err = walk(v.files.log, block, start, v.size, visit)
+	err = v.walk(block, start, visit)
 	if err != nil && start > from {
-		start, end = from, v.size
-		err = walk(v.files.log, block, from, v.size, visit)
+		start, end, good = from, v.size, from
+		err = v.walk(block, from, visit)
+	}
+	if errors.Is(err, ErrCorrupt) && good > from {
+		end, err = good, nil // the next read says what is wrong behind it
 	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", join(v.dir, fileName(v.base, logSuffix)), err)
