@@ -66,7 +66,7 @@ sim-long: build ## simulate fresh seeds of SCENARIO for an hour, or SEEDS of the
 	$(LIGNUM) sim run --scenario $(SCENARIO) --from $(FROM) --state .sim/$(SCENARIO).json $(if $(SEEDS),--seeds $(SEEDS),--seeds 1000000000 --within 1h) $(ARGS)
 
 .PHONY: sim-arch
-sim-arch: ## one seed's trace on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS
+sim-arch: ## the traces of pinned seeds, of the scenarios too, on amd64 and arm64 (emulated), with and without -race, with other GOGC and GOMAXPROCS
 	sim/arch
 
 .PHONY: mutants

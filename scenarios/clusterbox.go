@@ -360,6 +360,9 @@ func (x *clusterBox) compare(id record.Partition, p *metadata.Partition) {
 		}
 		for _, l := range m.node.Logs() {
 			if l.ID() == id && slices.Contains(p.Replicas, m.id) {
+				if !l.AtRest() {
+					return // members of groups go on, and so may a write that waits behind theirs
+				}
 				logs[m] = l
 				from = max(from, l.StartOffset())
 			}

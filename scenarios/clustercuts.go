@@ -69,6 +69,8 @@ func (f *clusterFaults) isolate(name string, m *member) {
 	others := f.ends(func(other *member) bool { return other != m })
 	if f.rand.Below(2) == 0 {
 		others = append(others, 0)
+	} else {
+		f.linger(m)
 	}
 	for _, end := range others {
 		if way != 1 {

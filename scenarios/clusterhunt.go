@@ -19,6 +19,21 @@ func (f *clusterFaults) hunt() {
 	f.huntOn(id, 2+f.rand.Below(5))
 }
 
+// lingering is for how long somebody goes on asking a leader to which something happens, for the end of its partition (F7).
+const lingering = 8 * time.Second
+
+// linger has clients go on asking a node that is cut off from the others for the end of something that it leads (F7).
+func (f *clusterFaults) linger(m *member) {
+	for _, t := range f.c.newest().Topics() {
+		for i := range t.Partitions {
+			if p := &t.Partitions[i]; p.Leader == m.id && len(p.Replicas) > 1 {
+				f.c.stage.Linger(record.Partition{Topic: t.ID, Index: int32(i)}, int32(m.id), lingering)
+				break
+			}
+		}
+	}
+}
+
 // prey is a partition with several replicas.
 func (f *clusterFaults) prey() (record.Partition, bool) {
 	var all []record.Partition
@@ -42,7 +57,7 @@ func (f *clusterFaults) huntOn(id record.Partition, steps int64) {
 		return
 	}
 	if p.Leader >= 0 {
-		f.strikeAt(p)
+		f.strikeAt(id, p)
 	}
 	f.c.world.After(f.rand.Between(50*time.Millisecond, pick(&f.rand, 400*time.Millisecond, 2*time.Second, 4*time.Second)), func() {
 		if f.rand.Below(2) == 0 {
@@ -53,8 +68,9 @@ func (f *clusterFaults) huntOn(id record.Partition, steps int64) {
 }
 
 // strikeAt does something to the leader, or to a follower.
-func (f *clusterFaults) strikeAt(p *metadata.Partition) {
+func (f *clusterFaults) strikeAt(id record.Partition, p *metadata.Partition) {
 	leader := f.c.members[p.Leader-1]
+	f.c.stage.Linger(id, int32(p.Leader), lingering)
 	other := f.c.members[p.Replicas[f.rand.Below(int64(len(p.Replicas)))]-1]
 	switch f.rand.Below(8) {
 	case 0, 1: // it goes on without its followers

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCorpus runs the seeds that once broke a promise. A change of the code may have changed their stories since; those that are
@@ -18,8 +19,8 @@ func TestCorpus(t *testing.T) {
 			if testing.Short() && len(seeds) > 1 {
 				seeds = seeds[:1]
 			}
-			for _, seed := range seeds {
-				r := s.Run(Options{Seed: seed})
+			for _, o := range seeds {
+				r := s.Run(o)
 				if line := r.Report(); line != "" {
 					t.Error(line)
 				}
@@ -28,8 +29,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// corpus reads the seeds of a file: one a line, with a comment behind it.
-func corpus(t *testing.T, path string) (seeds []uint64) {
+// corpus reads the seeds of a file: one a line, with its length if that is not the scenario's own, and a comment behind it.
+func corpus(t *testing.T, path string) (seeds []Options) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -38,14 +39,19 @@ func corpus(t *testing.T, path string) (seeds []uint64) {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		text, _, _ := strings.Cut(lines.Text(), "#")
-		if text = strings.TrimSpace(text); text == "" {
+		fields := strings.Fields(text)
+		if len(fields) == 0 {
 			continue
 		}
-		seed, err := strconv.ParseUint(text, 10, 64)
+		var o Options
+		var err error
+		if o.Seed, err = strconv.ParseUint(fields[0], 10, 64); err == nil && len(fields) > 1 {
+			o.Length, err = time.ParseDuration(fields[1])
+		}
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
-		seeds = append(seeds, seed)
+		seeds = append(seeds, o)
 	}
 	if len(seeds) == 0 {
 		t.Fatalf("%s has no seeds", path)

@@ -99,6 +99,10 @@ func (f *faults) strikeLater() {
 		if f.s.healed {
 			return
 		}
+		if f.s.lies && !f.s.told() {
+			f.strikeLater() // there is nothing yet that could be missed
+			return
+		}
 		f.on[f.rand.Below(int64(len(f.on)))].strike(f)
 		f.strikeLater()
 	})

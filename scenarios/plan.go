@@ -77,15 +77,15 @@ func (p *plan) planTopics(r *sim.Stream) {
 func planTopic(r *sim.Stream, name string) traffic.TopicOptions {
 	o := traffic.TopicOptions{
 		Name: name, Partitions: 1 + int32(r.Below(3)),
-		Settings: ledger.Settings{Async: r.Below(4) == 0, RetentionBytes: -1, RetentionMs: -1},
+		Settings: ledger.Settings{Async: r.Below(4) == 0, RetentionBytes: -1, RetentionMs: -1, SegmentBytes: pick(r, 4000, 4000, 8000, 100000)},
 		Configs: map[string]string{
-			"segment.bytes":        pick(r, "4000", "4000", "8000", "100000"),
 			"index.interval.bytes": pick(r, "0", "200", "4096"),
 			"segment.index.bytes":  pick(r, "32", "1024", "10485760"),
 			"file.delete.delay.ms": pick(r, "0", "1000", "60000"),
 			"retention.ms":         "-1",
 		},
 	}
+	o.Configs["segment.bytes"] = strconv.Itoa(o.Settings.SegmentBytes)
 	if o.Settings.Async {
 		o.Configs["lignum.flush.policy"] = "async"
 		o.Configs["flush.messages"] = pick(r, "1", "5", "1000000")

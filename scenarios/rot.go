@@ -3,6 +3,7 @@ package scenarios
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lignum/core/record"
@@ -32,7 +33,9 @@ var rotFaults = []string{"kill", "power", "kill in a call", "power in a call", "
 
 // Rot is one broker on a disk that lies: bits rot, sectors cannot be read any more, writes are acknowledged and synced and are not there, or
 // somewhere else. One replica cannot give back what the medium has lost. It has to say so: what is damaged is refused, offline or seen by a
-// checksum, what is not damaged goes on, and nothing is dropped without a word (L7, F8).
+// checksum, what is not damaged goes on, and nothing is dropped without a word (L7, F8). Nothing strikes before a client knows of something that
+// could be missed. What clients saw before the first fault is judged in any case; a partition that was hit where nobody comes by, in an older snapshot
+// say, shows that it can be read to its end all the same.
 func Rot(o Options) Result { return run(o, "rot", true) }
 
 func (f *faults) lies() int64 { return pick(&f.rand, int64(1_000), 5_000, 20_000) }
@@ -77,6 +80,7 @@ type wounds struct {
 	amnesia bool
 	dirs    map[string]bool // partitions' directories that were hit
 	hints   map[string]bool // those of which an index was hit
+	early   []string        // directories that were hit before a client knew of their partitions
 }
 
 // struck learns of a wound when it is struck.
@@ -107,8 +111,21 @@ func (s *single) struck(w sim.Wound) {
 		s.wounds.dirs[dir] = true
 		if p := s.partitionAt(dir); p != nil {
 			p.Wound()
+		} else {
+			s.wounds.early = append(s.wounds.early, dir)
 		}
 	}
+}
+
+// woundEarly tells the books of partitions that were hit before there were books.
+func (s *single) woundEarly() {
+	s.wounds.early = slices.DeleteFunc(s.wounds.early, func(dir string) bool {
+		p := s.partitionAt(dir)
+		if p != nil {
+			p.Wound()
+		}
+		return p != nil
+	})
 }
 
 func (s *single) vital(path string) {
@@ -175,6 +192,11 @@ func (s *single) lastGroup(p []byte) {
 		}
 		p = p[journalEntry+size:]
 	}
+}
+
+// told says whether a client knows anything yet that a fault could take.
+func (s *single) told() bool {
+	return slices.ContainsFunc(s.books.Partitions(), (*ledger.Partition).Told)
 }
 
 // excused says why a partition need not be writable and readable to its end: something of it was hit, or something that the whole

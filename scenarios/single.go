@@ -196,6 +196,7 @@ func (s *single) watch() {
 	s.world.After(20*time.Millisecond, s.watch)
 	s.faults.notice()
 	s.faults.freeStuck()
+	s.woundEarly()
 	if s.host.Running() || s.faults.restarting {
 		return
 	}

@@ -173,7 +173,7 @@ func (w *whitebox) look() {
 	}
 	w.joins(l)
 	w.flushed(l)
-	if p := s.node.Image().Partition(l.ID()); p != nil && p.Leader == nodeID {
+	if p := s.node.Image().Partition(l.ID()); p != nil && s.node.Leads(l.ID()) {
 		w.eye.Elected(l, p.LeaderEpoch)
 	}
 	if w.eye.Live(l) && l.ID() == quorum.Partition() {

@@ -121,7 +121,7 @@ func (d *Disk) open(path string, mode env.Mode) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := dir.now[name]
+	i := dir.now.get(name)
 	switch {
 	case name == "." && mode == env.CreateNew:
 		return nil, env.ErrExist
@@ -149,7 +149,7 @@ func (d *Disk) Mkdir(path string) error {
 	switch {
 	case err != nil:
 		return failed(OpMkdir, path, err)
-	case name == "." || dir.now[name] != nil:
+	case name == "." || dir.now.get(name) != nil:
 		return failed(OpMkdir, path, env.ErrExist)
 	}
 	i := d.newInode()
@@ -170,7 +170,7 @@ func (d *Disk) Remove(path string) error {
 	if err != nil {
 		return failed(OpRemove, path, err)
 	}
-	i := dir.now[name]
+	i := dir.now.get(name)
 	switch {
 	case i == nil:
 		return failed(OpRemove, path, env.ErrNotExist)
@@ -227,10 +227,9 @@ func (d *Disk) ReadDir(path string) ([]env.Entry, error) {
 	if err != nil {
 		return nil, failed(OpReadDir, path, err)
 	}
-	var out []env.Entry
-	for _, name := range names(dir.now) {
-		i := dir.now[name]
-		out = append(out, env.Entry{Name: name, Dir: i.dir != nil, Size: i.size})
+	out := make([]env.Entry, len(dir.now))
+	for k, e := range dir.now {
+		out[k] = env.Entry{Name: e.name, Dir: e.ino.dir != nil, Size: e.ino.size}
 	}
 	return out, nil
 }

@@ -1,6 +1,9 @@
 package sim
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Layer is how far what was written has come.
 type Layer uint8
@@ -23,27 +26,27 @@ func (d *Disk) Peek(l Layer, path string, dst []byte) ([]byte, bool) {
 	if l == Durable {
 		size = i.mediaSize
 	}
-	at := len(dst)
-	for n := size; n > 0; n -= pageSize {
-		dst = append(dst, zeroes[:min(n, pageSize)]...)
-	}
-	for k := range i.pages {
-		from := int64(k) * pageSize
-		if from >= size {
-			break
+	dst = slices.Grow(dst, int(size))
+	for k := int64(0); k*pageSize < size; k++ {
+		at, n := len(dst), min(pageSize, size-k*pageSize)
+		switch {
+		case k >= int64(len(i.pages)):
+			dst = append(dst, zeroes[:n]...)
+		case i.pages[k].now == nil:
+			dst = append(dst, zeroes[:n]...)
+			i.pages[k].show(l, d, dst[at:])
+		default:
+			dst = append(dst, i.pages[k].now[:n]...)
+			i.pages[k].show(l, d, dst[at:])
 		}
-		i.pages[k].show(l, d, dst[at+int(from):])
 	}
 	return dst, true
 }
 
 var zeroes [pageSize]byte
 
-// show copies a layer's content of the page, as far as there is room; the room is zeroed.
+// show makes the page cache's content of the page that of a layer, as far as to reaches.
 func (p *page) show(l Layer, d *Disk, to []byte) {
-	if p.now != nil {
-		copy(to, p.now[:])
-	}
 	if l == Cached {
 		return
 	}
@@ -78,38 +81,32 @@ func (p *page) differs(d *Disk, n int64) bool {
 	if n <= 0 {
 		return false
 	}
-	var cached, durable [pageSize]byte
-	p.show(Cached, d, cached[:])
+	var cached [pageSize]byte
+	if p.now != nil {
+		cached = *p.now
+	}
+	durable := cached
 	p.show(Durable, d, durable[:])
 	n = min(n, pageSize)
 	return !bytes.Equal(cached[:n], durable[:n])
 }
 
-// Names lists a directory in a layer, in order; nil if there is no such directory.
-func (d *Disk) Names(l Layer, path string) []string {
+// Names appends the names in a directory of a layer to dst, in order; none if there is no such directory.
+func (d *Disk) Names(l Layer, path string, dst []string) []string {
 	i := d.look(l, path)
 	if i == nil || i.dir == nil {
-		return nil
+		return dst
 	}
-	return names(i.dir.of(l))
-}
-
-// EachName visits the names in a directory of a layer, in no order.
-func (d *Disk) EachName(l Layer, path string, visit func(name string)) {
-	i := d.look(l, path)
-	if i == nil || i.dir == nil {
-		return
+	for _, e := range i.dir.of(l) {
+		dst = append(dst, e.name)
 	}
-	//house:anyorder whoever asks is told so
-	for name := range i.dir.of(l) {
-		visit(name)
-	}
+	return dst
 }
 
 // Has says whether a layer has the name.
 func (d *Disk) Has(l Layer, path string) bool { return d.look(l, path) != nil }
 
-func (dir *directory) of(l Layer) map[string]*inode {
+func (dir *directory) of(l Layer) listing {
 	if l == Durable {
 		return dir.was
 	}
@@ -128,7 +125,7 @@ func (d *Disk) look(l Layer, path string) *inode {
 		if i.dir == nil {
 			return nil
 		}
-		i = i.dir.of(l)[name]
+		i = i.dir.of(l).get(name)
 	}
 	return i
 }

@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"maps"
 	"math/bits"
+	"slices"
 )
 
 // Decision is a kind of choice that a power cut makes for something that was not durable.
@@ -108,24 +108,23 @@ func (d *Disk) resolveDir(i *inode, c Chooser) {
 	dir := i.dir
 	for _, ch := range dir.changes {
 		if d.keeps(ch, c) {
-			ch.apply(dir.was)
+			ch.apply(&dir.was)
 		}
 	}
 	dir.changes = nil
-	for _, name := range names(dir.was) {
-		child := dir.was[name]
+	dir.was = slices.DeleteFunc(dir.was, func(e entry) bool {
+		child := e.ino
 		switch {
 		case child.visited == d.life+1:
-			if child.dir != nil {
-				delete(dir.was, name) // a directory has one name
-			}
+			return child.dir != nil // a directory has one name
 		case child.dir != nil:
 			d.resolveDir(child, c)
 		default:
 			d.resolveFile(child, c)
 		}
-	}
-	dir.now = maps.Clone(dir.was)
+		return false
+	})
+	dir.now.copyOf(dir.was)
 }
 
 func (d *Disk) keeps(ch change, c Chooser) bool {
@@ -228,8 +227,8 @@ func (d *Disk) recount() {
 
 // walk visits everything below i, once for each present name.
 func (d *Disk) walk(i *inode, visit func(*inode)) {
-	for _, name := range names(i.dir.now) {
-		child := i.dir.now[name]
+	for _, e := range i.dir.now {
+		child := e.ino
 		visit(child)
 		if child.dir != nil {
 			d.walk(child, visit)

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -10,8 +9,51 @@ import (
 
 // directory holds names: as they are now, and as the medium has them.
 type directory struct {
-	now, was map[string]*inode
+	now, was listing
 	changes  []change // in order; what turns was into now
+}
+
+// listing is what names lead to, in the order of the names.
+type listing []entry
+
+type entry struct {
+	name string
+	ino  *inode
+}
+
+func (l listing) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(l, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
+}
+
+// get is what the name leads to, nil if it is not there.
+func (l listing) get(name string) *inode {
+	if k, ok := l.find(name); ok {
+		return l[k].ino
+	}
+	return nil
+}
+
+func (l *listing) put(name string, i *inode) {
+	if k, ok := l.find(name); ok {
+		(*l)[k].ino = i
+	} else {
+		*l = slices.Insert(*l, k, entry{name, i})
+	}
+}
+
+func (l *listing) drop(name string) {
+	if k, ok := l.find(name); ok {
+		*l = slices.Delete(*l, k, k+1)
+	}
+}
+
+// copyOf makes l equal to another listing.
+func (l *listing) copyOf(other listing) {
+	old := *l
+	*l = append(old[:0], other...)
+	if len(old) > len(*l) {
+		clear(old[len(*l):])
+	}
 }
 
 type changeKind uint8
@@ -41,16 +83,12 @@ type halves struct {
 	kept    bool
 }
 
-func newDirectory() *directory {
-	return &directory{now: map[string]*inode{}, was: map[string]*inode{}}
-}
+func newDirectory() *directory { return &directory{} }
 
 func (d *Disk) newInode() *inode {
 	d.inodes++
 	return &inode{id: d.inodes}
 }
-
-func names(m map[string]*inode) []string { return slices.Sorted(maps.Keys(m)) }
 
 // find resolves a path.
 func (d *Disk) find(path string) (*inode, error) {
@@ -70,7 +108,7 @@ func (d *Disk) find(path string) (*inode, error) {
 		case i.dir == nil:
 			return nil, errNotDir
 		}
-		if i = i.dir.now[name]; i == nil {
+		if i = i.dir.now.get(name); i == nil {
 			return nil, env.ErrNotExist
 		}
 	}
@@ -109,7 +147,7 @@ func (d *Disk) named(dir *directory, name string) *inode {
 	if name == "." {
 		return d.root
 	}
-	return dir.now[name]
+	return dir.now.get(name)
 }
 
 // below says whether the path leads through i.
@@ -129,12 +167,12 @@ func (d *Disk) below(i *inode, path string) bool {
 func (d *Disk) change(dir *directory, c change) {
 	switch c.kind {
 	case linked:
-		d.link(dir.now, c.name, c.ino)
+		d.link(&dir.now, c.name, c.ino)
 	case unlinked:
-		d.unlink(dir.now, c.name)
+		d.unlink(&dir.now, c.name)
 	case renamed:
-		d.unlink(dir.now, c.name)
-		d.link(dir.now, c.to, c.ino)
+		d.unlink(&dir.now, c.name)
+		d.link(&dir.now, c.to, c.ino)
 	}
 	if len(dir.changes) >= 256 {
 		d.syncDirectory(dir) // the kernel's own decision, so that the list stays short
@@ -142,18 +180,18 @@ func (d *Disk) change(dir *directory, c change) {
 	dir.changes = append(dir.changes, c)
 }
 
-func (d *Disk) link(m map[string]*inode, name string, i *inode) {
+func (d *Disk) link(l *listing, name string, i *inode) {
 	i.links++ // first, for it may be the last name that goes
-	d.unlink(m, name)
-	m[name] = i
+	d.unlink(l, name)
+	l.put(name, i)
 }
 
-func (d *Disk) unlink(m map[string]*inode, name string) {
-	i := m[name]
+func (d *Disk) unlink(l *listing, name string) {
+	i := l.get(name)
 	if i == nil {
 		return
 	}
-	delete(m, name)
+	l.drop(name)
 	i.links--
 	d.reclaim(i)
 }
@@ -185,24 +223,24 @@ func (d *Disk) syncDirectory(dir *directory) {
 			continue
 		}
 		if c.kind == unlinked && !c.half.durable {
-			c.half.target.was[c.half.name] = c.half.ino
+			c.half.target.was.put(c.half.name, c.half.ino)
 		}
 		c.half.durable = true
 	}
 	dir.changes = dir.changes[:0]
-	dir.was = maps.Clone(dir.now)
+	dir.was.copyOf(dir.now)
 }
 
 // apply plays one change on the medium's names.
-func (c change) apply(was map[string]*inode) {
+func (c change) apply(was *listing) {
 	name := c.name
 	if c.kind == renamed {
 		name = c.to
 	}
 	if c.kind != unlinked {
-		was[name] = c.ino
+		was.put(name, c.ino)
 	}
-	if c.kind != linked && was[c.name] == c.ino && (c.kind == unlinked || c.name != c.to) {
-		delete(was, c.name)
+	if c.kind != linked && was.get(c.name) == c.ino && (c.kind == unlinked || c.name != c.to) {
+		was.drop(c.name)
 	}
 }

@@ -29,15 +29,14 @@ func (d *Disk) wound(k FaultKind, i *inode, off, n int64) {
 
 // nameOf searches the present names for a file.
 func nameOf(dir *directory, prefix string, i *inode) string {
-	for _, name := range names(dir.now) {
-		other := dir.now[name]
-		if other == i {
-			return prefix + name
+	for _, e := range dir.now {
+		if e.ino == i {
+			return prefix + e.name
 		}
-		if other.dir == nil {
+		if e.ino.dir == nil {
 			continue
 		}
-		if found := nameOf(other.dir, prefix+name+"/", i); found != "" {
+		if found := nameOf(e.ino.dir, prefix+e.name+"/", i); found != "" {
 			return found
 		}
 	}
@@ -48,11 +47,11 @@ func nameOf(dir *directory, prefix string, i *inode) string {
 func (d *Disk) EachFile(visit func(path string, size int64)) { eachFile(d.root.dir, "", visit) }
 
 func eachFile(dir *directory, prefix string, visit func(path string, size int64)) {
-	for _, name := range names(dir.now) {
-		if i := dir.now[name]; i.dir != nil {
-			eachFile(i.dir, prefix+name+"/", visit)
+	for _, e := range dir.now {
+		if e.ino.dir != nil {
+			eachFile(e.ino.dir, prefix+e.name+"/", visit)
 		} else {
-			visit(prefix+name, i.size)
+			visit(prefix+e.name, e.ino.size)
 		}
 	}
 }

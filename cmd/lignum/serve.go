@@ -127,7 +127,7 @@ func listenOn(values map[string]string, address string) error {
 // serve runs a broker until it is told to stop or fails.
 func serve(c *config.Broker, log *slog.Logger) error {
 	began := time.Now()
-	tuneCollector()
+	tuneCollector(200)
 	data, err := disk.Open(c.LogDir)
 	if err != nil {
 		return err
@@ -315,10 +315,10 @@ func logTo(log *slog.Logger) env.Log {
 	}
 }
 
-// tuneCollector lets the heap grow to a few times the small live heap of a broker before it is collected: most of what a broker
+// tuneCollector lets the heap grow by so many percent of the small live heap of a broker before it is collected: most of what a broker
 // allocates is short-lived, and a collection costs the same whether the heap is 5 MiB or 50. GOGC and GOMEMLIMIT win.
-func tuneCollector() {
+func tuneCollector(percent int) {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(percent)
 	}
 }

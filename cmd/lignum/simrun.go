@@ -75,6 +75,7 @@ its parts. A file that other code has written is begun anew.`,
 
 // run runs the seeds and prints what came of them.
 func (o simRun) run(s scenarios.Scenario, out, progress io.Writer) error {
+	tuneCollector(400)
 	t := &tally{Scenario: s.Name, Length: o.length, Twice: o.twice, From: o.from, Next: o.from}
 	if o.state != "" {
 		var err error

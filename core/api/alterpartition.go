@@ -4,12 +4,10 @@ import (
 	"lignum/core/controller"
 	"lignum/core/metadata"
 	"lignum/core/record"
+	"lignum/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-// TagSynced is a tag of a partition in an AlterPartition request, and Lignum's own: it has no value and says ISRChange.Synced.
-const TagSynced = 10_000
 
 // alterPartition changes in-sync sets as their leaders ask. API key 56, versions 2 and 3.
 //
@@ -42,7 +40,7 @@ func isrChanges(r *kmsg.AlterPartitionRequest) controller.AlterPartition {
 				ID: record.Partition{Topic: r.Topics[i].TopicID, Index: p.Partition}, LeaderEpoch: record.Epoch(p.LeaderEpoch),
 				PartitionEpoch: metadata.PartitionEpoch(p.PartitionEpoch), Recovered: p.LeaderRecoveryState == 0,
 			}
-			p.UnknownTags.Each(func(tag uint32, _ []byte) { change.Synced = change.Synced || tag == TagSynced })
+			p.UnknownTags.Each(func(tag uint32, _ []byte) { change.Synced = change.Synced || tag == wire.TagSynced })
 			for _, id := range p.NewISR {
 				change.NewISR = append(change.NewISR, controller.ISRMember{ID: record.NodeID(id), BrokerEpoch: metadata.NoBrokerEpoch})
 			}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"time"
 
 	"lignum/core/config"
 	"lignum/core/coordinator"
@@ -110,6 +111,14 @@ func (g *groupLog) Leads() (record.Epoch, bool) {
 
 // Leased implements coordinator.Log.
 func (g *groupLog) Leased() bool { return g.partition.Available() == wire.None }
+
+// Overlap implements coordinator.Log: no lease is longer than a session, on whichever broker.
+func (g *groupLog) Overlap() time.Duration {
+	if g.broker.config.Lone() {
+		return 0
+	}
+	return time.Duration(g.broker.config.SessionTimeoutMillis) * time.Millisecond
+}
 
 // Bounds implements coordinator.Log.
 func (g *groupLog) Bounds() (start, highWatermark, end record.Offset) {

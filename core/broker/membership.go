@@ -150,8 +150,7 @@ func (b *Broker) heartbeatAnswered(r *kmsg.BrokerHeartbeatResponse, sent env.Ins
 		return
 	}
 	if !r.IsFenced && r.IsCaughtUp {
-		// Nor may it last longer than one that was deposed by choice stays in the in-sync set without fetching.
-		session := time.Duration(min(b.config.SessionTimeoutMillis, b.config.ReplicaLagMillis)) * time.Millisecond
+		session := time.Duration(b.config.SessionTimeoutMillis) * time.Millisecond
 		b.member.lease = sent.Add(session - session/leaseMargin)
 	}
 	switch {

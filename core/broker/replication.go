@@ -29,6 +29,7 @@ func (b *Broker) newReplication() {
 	})
 	b.cluster = &partition.Cluster{
 		Clock: b.Clock, AlterISR: b.replication.AlterISR, Fetchable: b.replication.Fetchable, Damaged: b.replication.Damaged, Lag: lag,
+		Session: func() time.Duration { return millis(b.config.SessionTimeoutMillis) },
 		BrokerEpoch: func(id record.NodeID) int64 {
 			if other := b.image.Broker(id); other != nil {
 				return int64(other.Epoch)

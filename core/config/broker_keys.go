@@ -13,7 +13,7 @@ var nodeKeys = []Key{
 	{Name: "broker.rack", Type: String, Null: true,
 		Doc: "Where the broker stands. Replicas of a partition are spread over racks."},
 	{Name: "broker.session.timeout.ms", Type: Int, Default: "9000", Limits: atLeast(1),
-		Doc: "A broker that sent no heartbeat for so long is fenced."},
+		Doc: "A broker that sent no heartbeat for so long is fenced. The same on all nodes, for brokers tell by it how long they may serve."},
 	{Name: "controlled.shutdown.enable", Type: Boolean, Default: "true",
 		Doc: "Hand leadership over before stopping."},
 	{Name: "controller.quorum.append.linger.ms", Type: Int, Default: "25", Limits: atLeast(0), Effect: Inert,

@@ -106,6 +106,8 @@ func (r *rig) Leads() (record.Epoch, bool) { return r.epoch, r.leads }
 
 func (r *rig) Leased() bool { return !r.unleased }
 
+func (r *rig) Overlap() time.Duration { return 0 }
+
 func (r *rig) Bounds() (start, mark, end record.Offset) {
 	if n := len(r.batches); n > 0 {
 		end = r.batches[n-1].NextOffset()

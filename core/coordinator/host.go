@@ -34,6 +34,9 @@ type Host struct {
 	retry   timer.Timer
 	builder *record.Builder
 
+	// sole is when a coordinator of an earlier epoch has given its last answer.
+	sole env.Instant
+
 	// basis is the end of what the state rests on: nothing may be answered by it before the high watermark is there.
 	basis    record.Offset
 	queue    []waiter
@@ -52,12 +55,17 @@ type waiter struct {
 
 func newHost(r *Runtime, index int32, epoch record.Epoch, log Log) *Host {
 	h := &Host{Index: index, runtime: r, log: log, epoch: epoch, builder: record.NewBuilder(r.options.Codec)}
+	h.sole = h.Now().Add(log.Overlap())
 	h.shard = r.newer(h)
 	return h
 }
 
 // Now is the monotonic time.
 func (h *Host) Now() env.Instant { return h.runtime.Clock.Now() }
+
+// Sole is from when on no coordinator of an earlier epoch answers any more. What must not happen before a client has had some time since it was answered last
+// has to count that time from here at the earliest.
+func (h *Host) Sole() env.Instant { return h.sole }
 
 // Wall is the time of day.
 func (h *Host) Wall() env.Millis { return h.runtime.Clock.Wall() }

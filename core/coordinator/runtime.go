@@ -45,6 +45,9 @@ type Log interface {
 	// Leased reports whether a leader may answer for now: one that has lost touch with the controller cannot know whether it still
 	// is one (F7). It may be so again in the same epoch.
 	Leased() bool
+	// Overlap is how long the leader of an earlier epoch may go on answering once this replica was elected: one that was deposed by choice and cannot
+	// hear of it does so until its lease ends.
+	Overlap() time.Duration
 	// Bounds are the first offset that can be read, the high watermark, and the offset that comes next.
 	Bounds() (start, highWatermark, end record.Offset)
 	// Append adds a batch at the end, as safe as acks=all, or says why not. It uses the batch's memory during the call only.

@@ -88,6 +88,7 @@ func (s *Shard) Beat(r *Beat, reply func(BeatReply)) {
 	}
 	if former != nil {
 		former.dissolve(wire.RebalanceInProgress)
+		s.consumerLoaded(s.find(r.Group))
 	}
 	s.find(r.Group).consumer.checked = version
 	if m := s.find(r.Group).consumer.members[d.member]; r.Connection > m.connection {
@@ -318,13 +319,13 @@ func (s *Shard) consumerSession(g *group, m *consumerMember) {
 	if m.classic != nil {
 		millis = m.classic.sessionTimeout
 	}
-	s.timers().Start(&m.session, s.after(millis), func() { s.fence(g, m) })
+	s.timers().Start(&m.session, s.allowed(millis), func() { s.fence(g, m) })
 }
 
 // revocation fences a member that does not let go of its partitions in time.
 func (s *Shard) revocation(g *group, m *consumerMember) {
 	epoch := m.epoch
-	s.timers().Start(&m.rebalance, s.after(m.rebalanceTimeout), func() {
+	s.timers().Start(&m.rebalance, s.allowed(m.rebalanceTimeout), func() {
 		if m.epoch == epoch {
 			s.fence(g, m)
 		}
@@ -402,7 +403,7 @@ func (s *Shard) leave(r *Beat, reply func(BeatReply), refuse func(*refused)) {
 	}
 }
 
-// consumerLoaded gives the members that the log knows a session.
+// consumerLoaded gives the members that a load or a change of the group's protocol has brought a session.
 func (s *Shard) consumerLoaded(g *group) {
 	for _, id := range g.consumer.ids() {
 		m := g.consumer.members[id]

@@ -26,6 +26,7 @@
 //	    the group is empty
 //	C5  the state is the fold of the log
 //	C6  an offset expires only while nobody in the group may still want it, and no transaction has it staged
-//	C7  no two members of a group own a partition in one generation, or at one time by their member epochs
+//	C7  no two members of a group own a partition in one generation, or at one time by their member epochs; a member
+//	    loses its own by a timeout only when the whole of it has passed since any coordinator may have answered it
 //	C8  generations and member epochs only rise
 package group

@@ -31,6 +31,8 @@ type classic struct {
 	state   classicState
 	initial bool // preparing, and the group was empty before
 	newest  bool // a member came while it was so
+	// headless: the log has members and no leader; see downgrade.
+	headless bool
 
 	protocolType string
 	protocol     string // chosen for this generation

@@ -82,8 +82,9 @@ func (s *Shard) mayDowngrade(g *group, leaving string, left int) bool {
 	return m != nil && m.classic == nil
 }
 
-// downgrade makes a classic group of what is left when a member leaves; joining, if there is one, takes its place. The members
-// join again for their first generation, unless nothing changes for them.
+// downgrade makes a classic group of what is left when a member leaves; joining, if there is one, takes its place. The members keep what they have, and
+// join again for their first generation, unless nothing changes for them. Until then the record says that nobody leads: a coordinator that takes over has them
+// join, too.
 func (s *Shard) downgrade(g *group, leaving *consumerMember, joining *consumerMember, done func(wire.ErrorCode)) wire.ErrorCode {
 	old := g.consumer
 	c := newClassic()
@@ -102,18 +103,24 @@ func (s *Shard) downgrade(g *group, leaving *consumerMember, joining *consumerMe
 	}
 	c.protocol, c.state = c.elect(), stable
 	for _, m := range c.members {
-		has := old.target[m.id]
-		if joining != nil && m.id == joining.id {
-			has = old.target[leaving.id]
+		has := leaving
+		if joining == nil || m.id != joining.id {
+			has = old.members[m.id]
 		}
 		said, err := parseSubscription(m.metadata(c.protocol))
 		if err != nil {
 			said.version = 0
 		}
-		m.assignment = writeAssignment(said.version, has, &s.world.Topics)
+		m.assignment = writeAssignment(said.version, has.assigned, &s.world.Topics)
 	}
 	c.learn()
+	calm := joining != nil && old.state() == consumerStable && slices.Equal(joining.topics, leaving.topics) && joining.regex == leaving.regex
+	leader := c.leader
+	if !calm {
+		c.leader = ""
+	}
 	records := append(old.tombstones(g.id), c.record(g.id, held)...)
+	c.leader = leader
 	if code := s.append(records, done); code != wire.None {
 		return code
 	}
@@ -123,7 +130,7 @@ func (s *Shard) downgrade(g *group, leaving *consumerMember, joining *consumerMe
 	for _, m := range c.members {
 		s.keepAlive(now, m, m.sessionTimeout)
 	}
-	if joining == nil {
+	if !calm {
 		s.prepareRebalance(now)
 	}
 	return wire.None
@@ -203,7 +210,7 @@ func (s *Shard) joinedConsumer(g *group, d *draft, r *JoinRequest, reply func(Jo
 	g.consumer.checked = version
 	s.alive(g, d.member, false)
 	m := g.consumer.members[d.member]
-	s.timers().Start(&m.sync, s.after(r.RebalanceTimeout), func() { s.fence(g, m) })
+	s.timers().Start(&m.sync, s.allowed(r.RebalanceTimeout), func() { s.fence(g, m) })
 }
 
 // admits reads what a classic member wants, if it speaks what the other classic members do.
@@ -294,7 +301,7 @@ func (s *Shard) syncConsumer(g *group, r *SyncRequest, reply func(SyncReply), re
 // mustJoin gives a classic member its rebalance timeout to join again.
 func (s *Shard) mustJoin(g *group, m *consumerMember) {
 	if !m.join.Set() {
-		s.timers().Start(&m.join, s.after(m.rebalanceTimeout), func() { s.fence(g, m) })
+		s.timers().Start(&m.join, s.allowed(m.rebalanceTimeout), func() { s.fence(g, m) })
 	}
 }
 

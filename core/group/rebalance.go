@@ -18,7 +18,7 @@ func (s *Shard) transit(c *classic, to classicState) {
 
 // keepAlive gives a member a session of so many milliseconds from now on.
 func (s *Shard) keepAlive(g *group, m *classicMember, millis int32) {
-	s.timers().Start(&m.session, s.after(millis), func() { s.expireMember(g, m) })
+	s.timers().Start(&m.session, s.allowed(millis), func() { s.expireMember(g, m) })
 }
 
 // expireMember: nothing was heard of a member for too long. One that waits for the others is not late.
@@ -85,7 +85,7 @@ func (s *Shard) prepareRebalance(g *group) {
 		s.completeJoin(g)
 		return
 	}
-	s.timers().Start(&c.joinTimer, s.after(c.rebalanceTimeout()), func() { s.completeJoin(g) })
+	s.timers().Start(&c.joinTimer, s.allowed(c.rebalanceTimeout()), func() { s.completeJoin(g) })
 }
 
 // initialDelay waits on while members keep coming to a new group (KIP-134).
@@ -108,7 +108,7 @@ func (s *Shard) completeJoin(g *group) {
 	s.leaveOut(g)
 	if len(c.members) > 0 && c.joining == 0 {
 		// Only static members are left, and none has joined.
-		s.timers().Start(&c.joinTimer, s.after(c.rebalanceTimeout()), func() { s.completeJoin(g) })
+		s.timers().Start(&c.joinTimer, s.allowed(c.rebalanceTimeout()), func() { s.completeJoin(g) })
 		return
 	}
 	if lead := c.byID[c.leader]; lead != nil && lead.join == nil {
@@ -137,7 +137,7 @@ func (s *Shard) completeJoin(g *group) {
 	}
 	c.unsynced = len(c.members)
 	generation := c.generation
-	s.timers().Start(&c.syncTimer, s.after(c.rebalanceTimeout()), func() { s.expireSync(g, generation) })
+	s.timers().Start(&c.syncTimer, s.allowed(c.rebalanceTimeout()), func() { s.expireSync(g, generation) })
 	for _, m := range c.members {
 		m.answerJoin(c, c.joined(m))
 		s.keepAlive(g, m, m.sessionTimeout)
@@ -234,6 +234,7 @@ func (s *Shard) replayClassic(at coordinator.Position, id string, value []byte) 
 		}, r.protocolType)
 		c.state = stable
 	}
+	c.headless = r.leader == ""
 	c.learn()
 	return nil
 }

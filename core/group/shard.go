@@ -113,6 +113,12 @@ func (s *Shard) after(millis int32) env.Instant {
 	return s.host.Now().Add(time.Duration(millis) * time.Millisecond)
 }
 
+// allowed is the end of a time that a member has, from now on. It begins only when this coordinator is the only one: until then the member may be heard of by
+// the one before, be told that all is well, and believe it for as long as it has (C7).
+func (s *Shard) allowed(millis int32) env.Instant {
+	return max(s.host.Now(), s.host.Sole()).Add(time.Duration(millis) * time.Millisecond)
+}
+
 // append writes what a decision has yielded.
 func (s *Shard) append(records []coordinator.Record, done func(wire.ErrorCode)) wire.ErrorCode {
 	return s.host.Append(coordinator.Batch{Records: records}, done)
@@ -150,7 +156,7 @@ func (s *Shard) Loaded() {
 		for _, m := range c.members {
 			s.keepAlive(g, m, m.sessionTimeout)
 		}
-		if len(c.members) > int(s.settings().MaxSize) {
+		if len(c.members) > int(s.settings().MaxSize) || c.headless && len(c.members) > 0 {
 			s.prepareRebalance(g)
 		}
 	}

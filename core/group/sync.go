@@ -78,8 +78,8 @@ func (s *Shard) assign(g *group, parts map[string][]byte) {
 	c := g.classic
 	generation := c.generation
 	done := func(code wire.ErrorCode) {
-		if s.gone || c.state != completing || c.generation != generation {
-			return
+		if s.gone || g.classic != c || c.state != completing || c.generation != generation {
+			return // it has come too late, perhaps into a group that follows the other protocol by now
 		}
 		c.storing = false
 		if code != wire.None {

@@ -25,11 +25,14 @@ type fakeLog struct {
 	batches []record.Batch
 	watches []func()
 	refuse  wire.ErrorCode
+	overlap time.Duration
 }
 
 func (f *fakeLog) Leads() (record.Epoch, bool) { return f.epoch, f.leads }
 
 func (f *fakeLog) Leased() bool { return true }
+
+func (f *fakeLog) Overlap() time.Duration { return f.overlap }
 
 func (f *fakeLog) Bounds() (start, mark, end record.Offset) { return 0, f.mark, f.end }
 

@@ -40,6 +40,8 @@ type Cluster struct {
 	Damaged func(p *Partition)
 	// Lag is replica.lag.time.max.ms.
 	Lag func() time.Duration
+	// Session is broker.session.timeout.ms: a broker that was deposed may serve for so long without knowing of it.
+	Session func() time.Duration
 }
 
 // ISRChange is a leader's wish for another in-sync set. It is for one leader epoch and one partition epoch and void in all others (I5).

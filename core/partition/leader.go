@@ -236,9 +236,14 @@ func (p *Partition) eligible(f *follower) bool {
 	return f.end >= 0 && p.cluster.Active(f.id) && p.cluster.BrokerEpoch(f.id) == f.brokerEpoch
 }
 
-// keepsUp reports whether a follower holds everything, or did not too long ago.
+// keepsUp reports whether a follower holds everything, or did not too long ago. One that has not fetched in this epoch may be the leader of the
+// last one: it is not done without while it may still answer readers (F7).
 func (p *Partition) keepsUp(f *follower, now env.Instant) bool {
-	return f.end >= p.log.EndOffset() || f.caughtUp != neverCaughtUp && now.Sub(f.caughtUp) <= p.cluster.Lag()
+	limit := p.cluster.Lag()
+	if f.end == record.NoOffset {
+		limit = max(limit, p.cluster.Session())
+	}
+	return f.end >= p.log.EndOffset() || f.caughtUp != neverCaughtUp && now.Sub(f.caughtUp) <= limit
 }
 
 // Tick is to be called twice in replica.lag.time.max.ms for a partition with several replicas: a leader asks for an ISR without those that

@@ -94,6 +94,7 @@ var (
 	testTopic   = record.Partition{Topic: record.TopicID{1}, Index: 0}
 	smallTurns  = journal.Options{FileBytes: 16 << 10, Files: 3, MaxFiles: 6, GroupBytes: 8 << 10, QueueBytes: 64 << 10, StepBytes: 4 << 10}
 	lagMax      = 10 * time.Second
+	sessionMax  = 12 * time.Second
 	noTimestamp = record.Facts{MaxTimestamp: record.NoTimestamp}
 )
 
@@ -311,6 +312,7 @@ func (n *node) ports() *Cluster {
 		Fetchable:   func(*Partition) {},
 		Damaged:     func(*Partition) { c.fatalf("node %d is damaged", n.id) },
 		Lag:         func() time.Duration { return lagMax },
+		Session:     func() time.Duration { return sessionMax },
 	}
 }
 

@@ -123,6 +123,29 @@ func TestMarkWaitsForPendingMembers(t *testing.T) {
 	}
 }
 
+// TestDeposedLeaderStaysWhileItMayServe (F7): who has not fetched from the new leader may not know of it, and may answer readers until its session
+// ends, however short the new leader's replica.lag.time.max.ms is. The mark must not pass it by.
+func TestDeposedLeaderStaysWhileItMayServe(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	c.elected(b)
+	z.learn(len(c.history))
+	b.put(2)
+	z.follow() // a is cut off, and believes that it leads
+	b.p.Tick(c.clock.Now().Add(lagMax))
+	z.follow()
+	c.clock.Advance(sessionMax)
+	b.p.Tick(c.clock.Now())
+	c.inspect(b)
+	if len(c.changes) != 0 || c.top != 0 || !a.p.Leads() {
+		t.Fatalf("%d wishes, %d are committed, while the old leader serves (%v)", len(c.changes), c.top, a.p.Leads())
+	}
+	c.clock.Advance(1)
+	b.p.Tick(c.clock.Now())
+	if c.grant(); len(c.now().state.ISR) != 2 {
+		t.Errorf("ISR %v after the session", c.now().state.ISR)
+	}
+}
+
 // TestShrinkWaitsForTheController: who is to leave the ISR counts until the controller has agreed, for it may be elected until then.
 func TestShrinkWaitsForTheController(t *testing.T) {
 	c, a, b, _ := newScenario(t, 1)

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// tagSynced says ISRChange.Synced in an AlterPartition request; it is Lignum's own and has no value.
-	tagSynced = 10_000
 	// alterRetry is how long a request waits that could not be carried out.
 	alterRetry = 50 * time.Millisecond
 	// mostAltered is how many partitions one request has.
@@ -89,7 +87,7 @@ func (a *alterer) request(batch []alteration) *kmsg.AlterPartitionRequest {
 			p.NewEpochISR = append(p.NewEpochISR, e)
 		}
 		if q.change.Synced {
-			p.UnknownTags.Set(tagSynced, nil)
+			p.UnknownTags.Set(wire.TagSynced, nil)
 		}
 		t := &r.Topics[len(r.Topics)-1]
 		t.Partitions = append(t.Partitions, p)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"lignum/core/api"
 	"lignum/core/commitlog"
 	"lignum/core/partition"
 	"lignum/core/record"
@@ -265,7 +264,7 @@ func TestSyncedTag(t *testing.T) {
 		t.Fatal("nobody says that the flush barrier is reached")
 	}
 	synced := false
-	r.altered[0].Topics[0].Partitions[0].UnknownTags.Each(func(tag uint32, _ []byte) { synced = synced || tag == api.TagSynced })
+	r.altered[0].Topics[0].Partitions[0].UnknownTags.Each(func(tag uint32, _ []byte) { synced = synced || tag == wire.TagSynced })
 	if !synced {
 		t.Error("the request has no such tag")
 	}

@@ -117,7 +117,7 @@ func newBroker(r *rig, id record.NodeID) *broker {
 	b.cluster = &partition.Cluster{
 		Clock: r.clock, AlterISR: b.manager.AlterISR, Fetchable: b.manager.Fetchable, Damaged: b.manager.Damaged, Leased: func() bool { return true },
 		BrokerEpoch: func(n record.NodeID) int64 { return int64(n) + 1 }, Active: func(n record.NodeID) bool { return !r.brokers[n].down },
-		Lag: func() time.Duration { return 10 * time.Second },
+		Lag: func() time.Duration { return 10 * time.Second }, Session: func() time.Duration { return 9 * time.Second },
 	}
 	b.manager.Start()
 	return b

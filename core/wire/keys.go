@@ -57,6 +57,9 @@ const (
 	QuorumMessage               Key = 10000
 )
 
+// TagSynced is a tag of a partition in an AlterPartition request, and Lignum's own: it has no value and says ISRChange.Synced.
+const TagSynced = 10_000
+
 // String is Kafka's name of the key, or its number.
 func (k Key) String() string {
 	if e, ok := lookup(k); ok {

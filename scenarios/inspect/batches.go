@@ -8,7 +8,7 @@ import (
 // EachBatch visits the batches of a partition's directory, as processes see it, that do not end below an offset.
 func (x *Inspector) EachBatch(dir string, from record.Offset, visit func(record.Batch)) {
 	bases := x.bases[:0]
-	for _, name := range x.disk.Names(sim.Cached, dir) {
+	for _, name := range x.list(sim.Cached, dir) {
 		if base, ok := offsetOf(name, logEnd); ok {
 			bases = append(bases, base)
 		}

@@ -52,7 +52,7 @@ func (f *fold) read(x *Inspector, dir string, whole bool) {
 		dir: dir, segments: f.segments[:0], batches: f.batches[:0], epochs: f.epochs[:0], open: f.open[:0], names: f.names[:0], snapshots: f.snapshots[:0],
 		producers: producers.New(producers.Options{}), start: record.NoOffset, end: record.NoOffset,
 	}
-	f.names = x.list(sim.Cached, dir)
+	f.names = append(f.names, x.list(sim.Cached, dir)...)
 	for _, name := range f.names {
 		if at, ok := offsetOf(name, snapshotEnd); ok {
 			f.snapshots = append(f.snapshots, at)

@@ -53,10 +53,11 @@ type Inspector struct {
 	medium []byte          // the same on the medium
 	bases  []record.Offset // scratch
 
-	names []string         // scratch
-	seen  map[string]sight // by directory, of the present process
-	syncs uint64           // of segments' files
-	spent int64
+	names  []string         // scratch
+	listed []string         // scratch of list
+	seen   map[string]sight // by directory, of the present process
+	syncs  uint64           // of segments' files
+	spent  int64
 }
 
 // New makes an inspector.
@@ -104,11 +105,11 @@ func (x *Inspector) peek(l sim.Layer, path string) (content []byte, ok bool) {
 	return x.file, ok
 }
 
-// list is the names in a directory, in order.
+// list is the names in a directory, in order. They hold until the next list.
 func (x *Inspector) list(l sim.Layer, dir string) []string {
-	names := x.disk.Names(l, dir)
-	x.spent += int64(len(names)) * nameCost
-	return names
+	x.listed = x.disk.Names(l, dir, x.listed[:0])
+	x.spent += int64(len(x.listed)) * nameCost
+	return x.listed
 }
 
 // nameCost is what a name costs, measured in bytes of a file.

@@ -99,7 +99,7 @@ func opened(d *sim.Disk, dir string, o commitlog.OpenOptions) (string, error) {
 // readable sums up the batches from the log start on; what lies before may be there or not.
 func readable(d *sim.Disk, dir string, start record.Offset) (sum uint32, count int) {
 	var p []byte
-	for _, name := range d.Names(sim.Cached, dir) {
+	for _, name := range d.Names(sim.Cached, dir, nil) {
 		if _, ok := offsetOf(name, logEnd); !ok {
 			continue
 		}

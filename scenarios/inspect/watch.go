@@ -153,11 +153,11 @@ func (w *Watcher) removes(dir, path string) {
 		return
 	}
 	next := record.NoOffset
-	w.x.disk.EachName(sim.Cached, dir, func(name string) {
+	for _, name := range w.x.list(sim.Cached, dir) {
 		if at, ok := offsetOf(name, logEnd); ok && at > base && (next < 0 || at < next) {
 			next = at
 		}
-	})
+	}
 	w.x.check("R1", next >= 0, "%s: the active segment %d is removed", dir, base)
 	if l.ID() == quorum.Partition() {
 		return // what is below a checkpoint goes there (M5)

@@ -241,6 +241,12 @@ var stories = []struct {
 		}
 		r.fetch(0, 1, false, b)
 	}, "F8"},
+	{"a producer's first batch is out of order", Settings{RetentionBytes: -1, RetentionMs: -1, SegmentBytes: 4000}, func(r *rig) {
+		r.p.SequenceRefused(r.p.Plan(build(7, 0), -1), "OUT_OF_ORDER_SEQUENCE_NUMBER")
+	}, "P2"},
+	{"a producer's first batch was too large, and is out of order behind the next one", Settings{RetentionBytes: -1, RetentionMs: -1, SegmentBytes: 60}, func(r *rig) {
+		r.p.SequenceRefused(r.p.Plan(build(7, 0), -1), "OUT_OF_ORDER_SEQUENCE_NUMBER")
+	}, ""},
 	{"deleted, and back", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.Earliest(r.Look(1), 0) }, "R3"},
 	{"deleted by nobody", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Earliest(r.Look(1), 1) }, "R2"},
 	{"replicated, acks=1 is lost with an election", three(false), func(r *rig) { r.acked(1, 0); r.leader++; r.p.Settle(0, 0) }, ""},

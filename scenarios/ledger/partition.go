@@ -14,6 +14,7 @@ type Settings struct {
 	RetentionBytes int64 // -1: none
 	RetentionMs    int64 // -1: none
 	Recompressed   bool  // compression.type is not producer
+	SegmentBytes   int   // larger batches are refused; 0: nobody knows
 	Replicas       int   // 0 with a broker that is alone
 	MinISR         int   // that is in force, and so how many losses of what is not flushed it takes to lose a committed record
 }
@@ -289,8 +290,8 @@ func (p *Partition) placesOf(b *Batch) []record.Offset {
 // SequenceRefused judges that a producer which keeps the rules, and has no unanswered batch before this one, was told that its sequence is out of
 // order or its id is unknown.
 func (p *Partition) SequenceRefused(b *Batch, code string) {
-	// Nobody knew the producer here: then a later batch that was sent at once may have been taken while this one was refused.
-	unknown := p.elects() && b.Sequence == 0
+	// Nobody knew the producer here: then a later batch that was sent at once may have been taken while this one was refused, for its size or by a deposed leader.
+	unknown := b.Sequence == 0 && (p.elects() || p.settings.Recompressed || (p.settings.SegmentBytes > 0 && b.Size > p.settings.SegmentBytes))
 	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited
 	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
 		p.Name, b.Number, b.Producer, b.Sequence, code)

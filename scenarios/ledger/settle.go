@@ -33,6 +33,9 @@ func (p *Partition) Settle(start, end record.Offset) {
 			s.batch.Acks, s.acked, s.seen, s.base, s.next(), start, end, p.firm(s.stamp))
 		p.lose(i)
 	}
+	if p.wounded {
+		l.Checked("L7") // it was read to its end, and nothing is missing without a word
+	}
 	p.checkDense(start, end)
 	p.checkSequences(start)
 }
@@ -81,7 +84,7 @@ func (p *Partition) checkSequences(start record.Offset) {
 func (p *Partition) History() history.Log {
 	until := forever
 	slots := slices.Clone(p.slots)
-	if p.pure {
+	if p.keeps() {
 		// What a fault may have taken unseen, and was deleted since, is not known to have been there.
 		slots = slices.DeleteFunc(slots, func(s slot) bool { return p.losable(&s) })
 	} else {
@@ -104,6 +107,11 @@ func (p *Partition) History() history.Log {
 		}
 	}
 	return p.addAppends(log, slots, until, top)
+}
+
+// Told says whether anybody was told something that the partition's history has to explain.
+func (p *Partition) Told() bool {
+	return len(p.reads) > 0 || slices.ContainsFunc(p.slots, func(s slot) bool { return s.ackedAt < forever })
 }
 
 // addAppends adds the appends below the greatest end that is known. What nobody saw, and was deleted since, is an append of unknown

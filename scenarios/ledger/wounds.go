@@ -23,8 +23,11 @@ func (p *Partition) Leave() { p.left = true }
 // Left says whether the present last reader left the partition alone.
 func (p *Partition) Left() bool { return p.left }
 
-// Judgeable says whether the partition's history must have an order.
-func (p *Partition) Judgeable() bool { return !p.closing && !p.wounded && !p.excused }
+// Judgeable says whether the partition's history must have an order. Where the medium lied it ends with the first fault that could take anything.
+func (p *Partition) Judgeable() bool { return !p.closing }
+
+// keeps says whether what clients of acks=all saw must be there to the end.
+func (p *Partition) keeps() bool { return p.pure && !p.wounded && !p.excused }
 
 // sound is Check for what a read delivers: in a wounded partition a reader that sees that something is broken has been told.
 func (p *Partition) sound(c *Cursor, name string, holds bool, format string, args ...any) bool {

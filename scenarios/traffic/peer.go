@@ -57,6 +57,7 @@ type Stage struct {
 	Tell func(who, text string)
 
 	usedIDs map[record.ProducerID]bool // that the broker has given out
+	loyals  int                        // clients that were made to linger
 }
 
 // NewStage returns a stage without traffic.
