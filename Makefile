@@ -55,10 +55,10 @@ sim: build ## simulate SEEDS (100) fresh seeds of SCENARIO (single), each twice,
 	$(LIGNUM) sim $(if $(SEED),replay --seed $(SEED),run --twice --seeds $(or $(SEEDS),100) --from $(FROM)) --scenario $(SCENARIO) $(ARGS)
 
 .PHONY: sim-batch
-sim-batch: build ## simulate 1,000 short seeds of each scenario, in which every kind of fault must happen
+sim-batch: build ## simulate 1,000 short seeds of each scenario, each twice, in which every kind of fault must happen
 	@set -e; for scenario in $$($(LIGNUM) sim list | cut -d ' ' -f 1); do \
-		echo "$(LIGNUM) sim run --scenario $$scenario --seeds 1000 --from 20001 --length 10s"; \
-		$(LIGNUM) sim run --scenario $$scenario --seeds 1000 --from 20001 --length 10s; \
+		echo "$(LIGNUM) sim run --scenario $$scenario --twice --seeds 1000 --from 20001 --length 6s"; \
+		$(LIGNUM) sim run --scenario $$scenario --twice --seeds 1000 --from 20001 --length 6s; \
 	done
 
 .PHONY: sim-long

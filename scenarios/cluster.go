@@ -15,7 +15,7 @@ import (
 
 // Times of a run of a cluster.
 const (
-	healthy   = 30 * time.Second // the bound of V1 and V3, from the end of the faults
+	healthy   = 30 * time.Second // the bound of V1, V3 and V8, from the end of the faults
 	askHealth = 100 * time.Millisecond
 )
 
@@ -41,7 +41,7 @@ type cluster struct {
 func Cluster(o Options) Result {
 	c := newCluster(o, "cluster", newClusterPlan(o))
 	defer c.world.Close()
-	limit := env.Instant(c.plan.length + 2*settleTime + 8*patience)
+	limit := env.Instant(c.plan.length + 2*settleTime + 10*patience)
 	for !c.finished && len(c.world.Findings()) == 0 && c.world.Step(limit) {
 		c.step()
 	}
@@ -169,6 +169,12 @@ func (c *cluster) openGates() {
 		traffic.NewConsumer(c.stage, o)
 	}
 	c.faults.strikeLater()
+	if c.plan.rots {
+		b := &c.faults.bad
+		b.rand = c.world.Stream(domainStrikes, 2)
+		b.pace = pick(&b.rand, time.Second, 4*time.Second, 20*time.Second)
+		c.faults.lieLater(b.rand.Below(3) == 0)
+	}
 }
 
 // watch is the one who starts processes that have ended.
@@ -176,8 +182,11 @@ func (c *cluster) watch() {
 	c.world.After(20*time.Millisecond, c.watch)
 	for _, m := range c.members {
 		c.faults.freeStuck(m)
-		if m.host.Running() || m.restarting {
+		if m.host.Running() || m.restarting || c.faults.bad.away && m == c.faults.bad.node {
 			continue
+		}
+		if m.lies && m.refused >= refusals {
+			c.faults.replace()
 		}
 		m.restarting = true
 		delay := c.faults.rand.Between(0, pick(&c.faults.rand, 500*time.Millisecond, 2*time.Second, 8*time.Second))
@@ -197,19 +206,34 @@ func (c *cluster) heal() {
 	c.healed = true
 	c.faults.end()
 	c.tell("fault", "the faults have ended")
+	since := c.world.Now()
 	c.world.After(settleTime, func() {
-		c.stage.Quiet = true
-		c.world.After(settleTime, func() { c.awaitHealth(c.world.Now()) })
+		c.stage.Quiet, c.stage.Reading = true, true
+		c.world.After(settleTime, func() {
+			if b := &c.faults.bad; b.spoiled && !b.over {
+				c.takeAway()
+				return
+			}
+			c.awaitHealth(since)
+		})
 	})
 }
 
-// awaitHealth waits until the cluster is whole again (V1, V3).
+// awaitHealth waits until the cluster is whole again (V1, V3). The last fault was at since.
 func (c *cluster) awaitHealth(since env.Instant) {
 	problem := c.unwell()
 	switch {
 	case problem == "":
 		c.books.Checked("V1")
 		c.books.Checked("V3")
+		if m := c.faults.bad.node; m != nil && m.lies {
+			c.takeAway()
+			return
+		}
+		if c.stage.Reading {
+			c.awaitReaders(since)
+			return
+		}
 		c.lookAtAll()
 	case c.world.Now().Sub(since) > healthy:
 		c.fail("V1/V3", "%v after the last fault %s", healthy, problem)
@@ -243,7 +267,7 @@ func (c *cluster) unwell() string {
 			}
 		}
 	}
-	return ""
+	return c.unbalanced()
 }
 
 // hopeless says whether a partition may stay without a leader: it was under async, and what its last replicas held went with a disk and with the power.
@@ -290,12 +314,14 @@ func (c *cluster) lookAtAll() {
 // lookedAtAll compares what the nodes have, and has it looked at once more behind another crash.
 func (c *cluster) lookedAtAll() {
 	c.box.compareReplicas()
+	c.nothingWaits()
 	if c.readers == 2 || len(c.world.Findings()) > 0 {
 		c.stage.Ended, c.finished = true, true
 		return
 	}
 	c.faults.finalCrash()
-	c.world.After(settleTime, func() { c.awaitHealth(c.world.Now()) })
+	since := c.world.Now()
+	c.world.After(settleTime, func() { c.awaitHealth(since) })
 }
 
 // result closes the books.

@@ -162,7 +162,7 @@ func (x *clusterBox) look() {
 		return
 	}
 	x.term(m)
-	if !m.ready {
+	if !m.ready || m.lies {
 		return
 	}
 	logs := m.node.Logs()

@@ -38,7 +38,7 @@ var clusterKinds = []clusterKind{
 	{"partition", func(f *clusterFaults) { f.partition() }},
 	{"sync errors", func(f *clusterFaults) { f.disk(sim.Rates{Sync: f.rate()}) }},
 	{"write errors", func(f *clusterFaults) { f.disk(sim.Rates{Write: f.rate()}) }},
-	{"read errors", func(f *clusterFaults) { f.disk(sim.Rates{Read: f.rate()}) }},
+	{"read errors", func(f *clusterFaults) { f.disk(sim.Rates{Read: 5 * f.rate()}) }}, // for little is read from the disk
 	{"close errors", func(f *clusterFaults) { f.disk(sim.Rates{Close: f.rate()}) }},
 	{"space errors", func(f *clusterFaults) { f.disk(sim.Rates{Space: f.rate()}) }},
 	{"short transfers", func(f *clusterFaults) { f.disk(sim.Rates{ShortRead: 10 * f.rate() / 4, ShortWrite: 10 * f.rate() / 4}) }},
@@ -55,6 +55,7 @@ var clusterHappens = []string{
 	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe", "hunt",
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors", "new leaders", "reads from followers", "reassignments",
+	"rot", "bad sectors", "wounded logs", "replaced disks",
 }
 
 // clusterFaults is who strikes.
@@ -67,6 +68,7 @@ type clusterFaults struct {
 	loading bool // strikes also while nodes load
 	rolling bool
 	wiped   bool
+	bad     bad
 	ahead   map[*member]env.Millis // of the clients' time of day
 }
 

@@ -16,6 +16,7 @@ type clusterPlan struct {
 	plan
 	roles  []string // of the nodes 1, 2, ...
 	wipes  bool     // one node may lose its disk
+	rots   bool     // the medium of one node lies
 	nearer bool     // consumers may read from followers
 	// tune changes the settings of a life, if it is not nil.
 	tune func(life uint64, c *config.Broker)
@@ -44,8 +45,12 @@ func newClusterPlan(o Options) clusterPlan {
 	}
 	p.session = pick(&r, "1000", "2000", "3000")
 	p.wipes, p.nearer = r.Below(3) == 0, r.Below(2) == 0
+	if x := sim.NewStream(o.Seed, domainCluster, 1); !p.wipes && x.Below(4) == 0 {
+		p.rots = true
+		p.admin.Policies = false
+	}
 	a := &p.admin
-	a.Elect, a.Reassign, a.MinISR = r.Below(2) == 0, r.Below(3) == 0, r.Below(4) == 0 && !p.wipes
+	a.Elect, a.Reassign, a.MinISR = r.Below(2) == 0, r.Below(3) == 0, r.Below(4) == 0 && !p.wipes && !p.rots
 	for i := range a.Topics {
 		p.replicate(&r, &a.Topics[i])
 	}
@@ -64,13 +69,19 @@ func newClusterPlan(o Options) clusterPlan {
 func (p *clusterPlan) replicate(r *sim.Stream, t *traffic.TopicOptions) {
 	t.Replicas = pick(r, int16(1), 2, 3, 3, 3)
 	minimum := pick(r, 1, 1, 2, 2, 3)
-	if p.wipes {
+	if p.wipes || p.rots {
 		t.Replicas, minimum = 3, 2
 	}
 	minimum = min(minimum, int(t.Replicas))
 	t.Settings.Replicas, t.Settings.MinISR = int(t.Replicas), minimum
 	t.Configs = maps.Clone(t.Configs)
 	t.Configs["min.insync.replicas"] = strconv.Itoa(minimum)
+	if p.rots {
+		t.Settings.Async = false
+		for _, key := range []string{"lignum.flush.policy", "flush.messages", "flush.ms"} {
+			delete(t.Configs, key)
+		}
+	}
 }
 
 // settings are the configuration of a node in one life.

@@ -53,7 +53,7 @@ func (x *clusterBox) judgeTurn(m *member, id record.Partition, before, now *meta
 		fit := slices.Contains(before.ISR, now.Leader) || slices.Contains(before.ELR, now.Leader) || len(now.Replicas) == 1
 		x.check(m, "I1", fit, "partition %v gets a leader that need not be complete: %s, then %s", id, words(before), words(now))
 	}
-	if now.Leader >= 0 && now.Recovering && !before.Recovering && !x.c.plan.wipes {
+	if now.Leader >= 0 && now.Recovering && !before.Recovering && !x.c.plan.wipes && !x.c.plan.rots {
 		last := before.Leader
 		if last < 0 && len(before.LastKnownELR) > 0 {
 			last = before.LastKnownELR[0]
@@ -123,7 +123,7 @@ func (x *clusterBox) electedHere(m *member, id record.Partition) {
 
 // holders counts the nodes that have an acknowledged batch on the medium: at least min.insync.replicas, whatever the in-sync set is by now (H2).
 func (x *clusterBox) holders(t *traffic.Target, p *metadata.Partition, dir string, b record.Batch, at record.Offset) {
-	if x.c.faults.wiped || t.Books.Closed() || t.Books.MayShrink() {
+	if x.c.faults.wiped || x.c.faults.bad.node != nil && !x.c.faults.bad.over || t.Books.Closed() || t.Books.MayShrink() {
 		return
 	}
 	n := 0

@@ -19,7 +19,7 @@ import (
 var groupFaults = []string{
 	"kill", "kill of several", "power", "power of all", "kill in a call", "power in a call", "stop", "rolling restart", "fail-stop", "pause", "clock jump", "drift",
 	"break", "clog", "cut of clients", "isolation", "partition", "sync errors", "write errors", "read errors", "slow calls", "new leaders",
-	"member pauses", "member crashes", "member leaves", "member loses its connection", "late commit", "zombie refused", "rebalances", "groups deleted",
+	"member pauses", "member crashes", "members migrated", "groups of both protocols", "expressions", "member leaves", "member quits", "member loses its connection", "late commit", "zombie refused", "rebalances", "groups deleted",
 	"offsets deleted", "loads compared",
 }
 
@@ -49,6 +49,7 @@ type groupPlan struct {
 	session, rebalance time.Duration
 	expiring, reborn   bool
 	delay              int32
+	migration          string // the policy; "" if no group changes its protocol
 }
 
 // GroupDays is consumer groups of both protocols: members that share partitions, commit, pause past their timeouts, crash and come back, and commit late, with
@@ -74,6 +75,9 @@ func newGroups(o Options) *groups {
 	}}
 	s.plan.reborn = s.plan.reborn || s.plan.expiring
 	s.plan.rand = r
+	if x := sim.NewStream(o.Seed, domainGroups, migrationActor); x.Below(3) == 0 {
+		s.plan.migration = pick(&x, "bidirectional", "bidirectional", "upgrade")
+	}
 	p := newClusterPlan(o)
 	s.shrink(&p)
 	p.tune = s.tune
@@ -90,7 +94,7 @@ func newGroups(o Options) *groups {
 
 // shrink makes room in a plan for groups.
 func (s *groups) shrink(p *clusterPlan) {
-	p.wipes = false
+	p.wipes, p.rots = false, false
 	p.producers, p.consumers = p.producers[:1], p.consumers[:1]
 	p.roles = p.roles[:0]
 	for range s.plan.nodes {
@@ -141,6 +145,11 @@ func (s *groups) tune(actor uint64, c *config.Broker) {
 		"group.initial.rebalance.delay.ms":     strconv.Itoa(int(s.plan.delay)),
 		"group.consumer.session.timeout.ms":    millis(s.plan.session),
 		"group.consumer.heartbeat.interval.ms": "200",
+	}
+	if s.plan.migration != "" {
+		// The records of a migration are one batch, which has to fit into a segment.
+		values["offsets.topic.segment.bytes"] = pick(&r, "10000", "100000")
+		values["group.consumer.migration.policy"] = s.plan.migration
 	}
 	if s.plan.reborn {
 		values["offsets.retention.check.interval.ms"] = "1000"
@@ -242,6 +251,7 @@ func (s *groups) enter() {
 			case "classic":
 				traffic.NewMember(b, o)
 			case "consumer":
+				o.Regex = s.expressions(o.Actor)
 				traffic.NewConsumerMember(b, o)
 			}
 		}
@@ -250,6 +260,42 @@ func (s *groups) enter() {
 			Commits: kind == "nobody" || r.Below(2) == 0, Deletes: r.Below(2) == 0,
 		}))
 	}
+	if s.plan.migration != "" {
+		s.migrate(topics, actor)
+	}
+}
+
+// What is drawn by itself, so that it shifts nothing else.
+const (
+	migrationActor  = 1000
+	expressionActor = 2000
+)
+
+// expressions says whether a member subscribes by regular expressions.
+func (s *groups) expressions(actor uint64) bool {
+	r := sim.NewStream(s.plan.seed, domainGroups, expressionActor+actor)
+	return r.Below(4) == 0
+}
+
+// migrate makes a group whose members change their protocol one by one, there and back.
+func (s *groups) migrate(topics []string, actor uint64) {
+	r := sim.NewStream(s.plan.seed, domainGroups, migrationActor+1)
+	b := &traffic.Band{Crowd: s.crowd, Books: s.books.Add("g-mixed"), Topics: topics}
+	b.Books.Mixed = true
+	for range 1 + r.Below(3) {
+		o := traffic.MemberOptions{
+			Name: fmt.Sprintf("m%d", actor), Actor: actor, Pace: pick(&r, 60*time.Millisecond, 150*time.Millisecond), Session: s.plan.session, Rebalance: s.plan.rebalance,
+			Restless: true, Regex: s.expressions(actor),
+		}
+		if r.Below(2) == 0 {
+			o.Instance = "i-" + o.Name
+		}
+		actor++
+		traffic.NewMigrant(b, o, r.Below(2) == 0)
+	}
+	s.keepers = append(s.keepers, traffic.NewKeeper(b, traffic.KeeperOptions{
+		Name: "k-mixed", Actor: uint64(len(s.keepers)), Pace: 200 * time.Millisecond, Mixed: true, Commits: r.Below(2) == 0, Deletes: r.Below(3) == 0,
+	}))
 }
 
 // result closes the books.

@@ -36,6 +36,8 @@ type member struct {
 	kills      uint64 // other ends of processes that were not in order
 	powers     uint64 // power cuts and wipes that were noticed
 	stuckSince env.Instant
+	lies       bool          // the medium has lied, and nothing of what is on it can be held against the node
+	refused    int           // lives that have ended before they served, since it lies
 	wipedAt    record.Offset // of the metadata, when the disk was lost
 
 	seenImage record.Offset // of the metadata, that was looked at last
@@ -59,7 +61,7 @@ func (c *cluster) newMember(id int, role string) *member {
 
 // check is Check for what is said of a node.
 func (m *member) check(name string, holds bool, format string, args ...any) bool {
-	if holds {
+	if holds || m.lies {
 		return m.c.books.Check(name, true, "")
 	}
 	return m.c.books.Check(name, false, "%s: "+format, append([]any{m.host.Name()}, args...)...)
@@ -108,6 +110,9 @@ func (m *member) gaveUp(life uint64, err error) {
 	c.books.Check("V2", m.excuse(), "%s: life %d gives up, although no fault struck its disk: %v", m.host.Name(), life, err)
 	c.world.At(c.world.Now(), func() {
 		if m.host.Running() && m.host.Life() == life {
+			if m.lies && !m.ready {
+				m.refused++
+			}
 			c.faults.count("fail-stop")
 			m.kills++
 			m.end(m.host.Kill)
@@ -131,7 +136,7 @@ func (m *member) diskErrors() uint64 {
 }
 
 // excuse says whether the disk has given the present life a reason to give up.
-func (m *member) excuse() bool { return m.full || m.excused || m.diskErrors() > m.lifeErrors }
+func (m *member) excuse() bool { return m.full || m.excused || m.lies || m.diskErrors() > m.lifeErrors }
 
 // losses is how often this node could have lost what was not durable.
 func (m *member) losses() uint64 {

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// alterConfigs replaces all settings of topics and brokers. API key 33, versions 0 to 2. Clients have given it up for
+// alterConfigs replaces all settings of topics, brokers and groups. API key 33, versions 0 to 2. Clients have given it up for
 // IncrementalAlterConfigs, because it resets what it does not name.
 func (h *Handlers) alterConfigs(c *Call, r *kmsg.AlterConfigsRequest) {
 	var requests []controller.AlterConfigs
@@ -34,7 +34,7 @@ func (h *Handlers) alterConfigs(c *Call, r *kmsg.AlterConfigsRequest) {
 	})
 }
 
-// incrementalAlterConfigs changes single settings of topics and brokers (KIP-339). API key 44, versions 0 and 1.
+// incrementalAlterConfigs changes single settings of topics, brokers and groups (KIP-339). API key 44, versions 0 and 1.
 func (h *Handlers) incrementalAlterConfigs(c *Call, r *kmsg.IncrementalAlterConfigsRequest) {
 	var requests []controller.AlterConfigs
 	for i := range r.Resources {

@@ -11,7 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// describeConfigs shows the settings of topics and brokers. API key 32, versions 1 to 4.
+// groupResource is the type of groups among resources.
+const groupResource = kmsg.ConfigResourceType(controller.GroupResource)
+
+// describeConfigs shows the settings of topics, brokers and groups. API key 32, versions 1 to 4.
 //
 //	v1  synonyms: where a value comes from
 //	v3  types and documentation
@@ -58,6 +61,11 @@ func (h *Handlers) settingsOf(ask *kmsg.DescribeConfigsRequestResource) ([]confi
 			return nil, wire.InvalidRequest, fmt.Sprintf("broker %q was asked for, this is broker %d: ask each broker for its own settings", ask.ResourceName, h.Node)
 		}
 		return config.DescribeBroker(h.Image.Defaults(h.Node, static), ask.ConfigNames), wire.None, ""
+	case groupResource:
+		if ask.ResourceName == "" {
+			return nil, wire.InvalidRequest, "no group is named"
+		}
+		return config.DescribeGroup(h.Image.GroupConfig(ask.ResourceName), h.Image.Defaults(h.Node, static), ask.ConfigNames), wire.None, ""
 	}
 	return nil, wire.InvalidRequest, fmt.Sprintf("resources of type %d have no settings here", ask.ResourceType)
 }

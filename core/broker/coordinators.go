@@ -22,6 +22,7 @@ func (b *Broker) newGroups() *group.Coordinator {
 	ports := coordinator.Ports{Clock: b.Clock, Jobs: b.Jobs, Timers: &b.timers, Log: b.Log}
 	world := group.World{
 		Rand: b.Rand, Log: b.Log, Settings: func() *config.Groups { return &b.effective().Groups }, Topics: b.groupTopics(),
+		Own: func(id string) config.Overrides { return b.image.GroupConfig(id) },
 	}
 	return group.NewCoordinator(ports, laneGroups, world, func() int32 {
 		if t := b.image.Topic(group.TopicName); t != nil {

@@ -214,3 +214,52 @@ func TestConsumerGroupOutlivesPower(t *testing.T) {
 		}
 	}
 }
+
+// TestSettingsOfAGroup: they are altered and described like a topic's, limited by the broker's, told to members, and outlive a power cut.
+func TestSettingsOfAGroup(t *testing.T) {
+	r := newRig(t, map[string]string{"offsets.topic.num.partitions": "3"})
+	r.create("t", 2)
+	findCoordinator(r, "g")
+	const interval = "consumer.heartbeat.interval.ms"
+	alter := func(group, key, value string) wire.ErrorCode {
+		q := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		q.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{
+			ResourceType: 32, ResourceName: group, Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: key, Value: &value}},
+		}}
+		out := ask[*kmsg.IncrementalAlterConfigsResponse](r, q, 1)
+		return wire.ErrorCode(out.Resources[0].ErrorCode)
+	}
+	for _, c := range []struct {
+		group, key, value string
+		want              wire.ErrorCode
+	}{
+		{"g", interval, "9000", wire.None}, {"g", interval, "15001", wire.InvalidConfig}, {"g", "retention.ms", "1", wire.InvalidConfig}, {"", interval, "9000", wire.InvalidRequest},
+	} {
+		if got := alter(c.group, c.key, c.value); got != c.want {
+			t.Errorf("%v: %v", c, got)
+		}
+	}
+	describe := kmsg.NewPtrDescribeConfigsRequest()
+	describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: 32, ResourceName: "g"}, {ResourceType: 32, ResourceName: "other"}, {ResourceType: 32}}
+	for range 2 {
+		out := ask[*kmsg.DescribeConfigsResponse](r, describe, 4).Resources
+		own, other := out[0].Configs, out[1].Configs
+		if len(own) != 2 || own[0].Name != interval || *own[0].Value != "9000" || own[0].Source != 8 || len(other) != 2 || *other[0].Value != "5000" || other[0].Source != 5 {
+			t.Errorf("described %+v, %+v", own, other)
+		}
+		if out[2].ErrorCode != int16(wire.InvalidRequest) {
+			t.Errorf("no group: %+v", out[2])
+		}
+		r.host.Power()
+		r.start()
+	}
+	q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	q.Group, q.MemberID, q.RebalanceTimeoutMillis, q.SubscribedTopicNames, q.Topics = "g", "m", 10_000, []string{"t"}, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	out := ask[*kmsg.ConsumerGroupHeartbeatResponse](r, q, 1)
+	for end := r.world.Now().Add(time.Minute); out.ErrorCode == int16(wire.CoordinatorLoadInProgress) && r.world.Now() < end; r.world.Run(r.world.Now().Add(time.Millisecond)) {
+		out = ask[*kmsg.ConsumerGroupHeartbeatResponse](r, q, 1)
+	}
+	if out.ErrorCode != 0 || out.HeartbeatIntervalMillis != 9000 {
+		t.Errorf("heartbeat: %+v", out)
+	}
+}

@@ -29,5 +29,14 @@ func (b *Broker) Leads(id record.Partition) bool {
 	return p != nil && p.Leads() && p.Open()
 }
 
+// Waiting is how many requests to produce or to delete records are held back, for the same readers.
+func (b *Broker) Waiting() int {
+	n := 0
+	for _, p := range b.partitions.All() {
+		n += p.Waiting()
+	}
+	return n
+}
+
 // Groups is the coordinator of groups, for the same readers; nil before there is one.
 func (b *Broker) Groups() *group.Coordinator { return b.groups }

@@ -36,7 +36,11 @@ type rig struct {
 }
 
 func newRig(t *testing.T, values map[string]string) *rig {
-	r := &rig{T: t, world: sim.NewWorld(sim.Options{Seed: 1}), values: map[string]string{
+	return newRigIn(t, sim.NewWorld(sim.Options{Seed: 1}), values)
+}
+
+func newRigIn(t *testing.T, world *sim.World, values map[string]string) *rig {
+	r := &rig{T: t, world: world, values: map[string]string{
 		"listeners": "PLAINTEXT://127.0.0.1:9092", "lignum.journal.file.bytes": "1048576",
 	}}
 	for k, v := range values {

@@ -63,6 +63,9 @@ func (b *Broker) register() {
 	}
 	var refusal controller.Refusal
 	refused := func(err error) {
+		if b.state != starting {
+			return // it was ended
+		}
 		if err == nil && refusal.Refused() {
 			err = errors.New(refusal.Message)
 		}
@@ -87,6 +90,9 @@ func (b *Broker) outgrowProducers() {
 		seen = max(seen, log.Producers().Greatest())
 	}
 	done := func(err error) {
+		if b.state != starting {
+			return // it was ended while logs were being opened, and decides nothing any more
+		}
 		if err != nil {
 			b.fail(fmt.Errorf("set producer ids of moved logs aside: %w", err))
 			return

@@ -3,23 +3,20 @@ package commitlog
 import (
 	"fmt"
 
-	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
 	"lignum/core/record"
 )
 
-// Close makes everything durable, leaves a producer snapshot at the log end, and closes the files.
+// Close makes everything durable, leaves a producer snapshot at the log end, and closes the files. Where all that is so already it only
+// closes.
 type Close struct {
-	sync     *Sync
-	lane     *writer
-	base     record.Offset // of the active segment, whose last index entries are
-	index    lastEntries
-	times    lastEntries
-	end      record.Offset
-	snapshot []byte
-	files    []env.File
-	clean    bool // nothing has failed before
-	err      error
+	sync  *Sync // nil: there is nothing to do, or the log has failed
+	lane  *writer
+	base  record.Offset // of the active segment, whose last index entries are
+	index lastEntries
+	times lastEntries
+	files []env.File
+	err   error
 }
 
 // lastEntries is what is still to be written to an index file.
@@ -44,13 +41,16 @@ func (l *Log) TakeClose() *Close {
 	if l.failure == nil && (l.due() || l.stale) {
 		return nil
 	}
-	c := &Close{lane: l.lane, clean: l.failure == nil}
-	if c.clean {
+	c := &Close{lane: l.lane}
+	if l.failure == nil {
 		s := l.active()
 		s.addTime()
 		c.base, c.index, c.times = s.base, s.index.takeLast(), s.times.takeLast()
 		s.hintDirty = s.hintDirty || len(c.index.entries)+len(c.times.entries) > 0
-		c.sync, c.end, c.snapshot = l.gatherSync(true), l.end, l.producers.Snapshot()
+		if state := l.producers.Snapshot(); !l.asFound(state) {
+			c.sync = l.gatherSync(true)
+			c.sync.state = state
+		}
 	}
 	for _, s := range l.segments {
 		l.retire(&s.file)
@@ -66,7 +66,7 @@ func (l *Log) TakeClose() *Close {
 
 // Run does the work. Jobs only, on the write lane.
 func (c *Close) Run() {
-	if c.clean {
+	if c.sync != nil {
 		c.err = c.run()
 	}
 	c.lane.close() //nolint:errcheck // synced above
@@ -83,13 +83,7 @@ func (c *Close) run() error {
 		return err
 	}
 	c.sync.Run()
-	if c.sync.err != nil {
-		return c.sync.err
-	}
-	if err := checkpoint.Write(c.lane.disk, c.lane.dir, fileName(c.end, snapshotSuffix), c.snapshot); err != nil {
-		return fmt.Errorf("write producer snapshot: %w", err)
-	}
-	return nil
+	return c.sync.err
 }
 
 // write completes an index file.
@@ -110,7 +104,7 @@ func (l *Log) Closed(c *Close) error {
 	}
 	if l.failure == nil {
 		l.recovery = l.end
-		if c.sync.doStart {
+		if c.sync != nil && c.sync.doStart {
 			l.kept = c.sync.start
 		}
 	}

@@ -189,13 +189,13 @@ func (l *layout) removeOrphans(names []string) (found bool, err error) {
 }
 
 // loadProducers computes the producer state as of an offset: from the newest good snapshot that is not above it, and the batches
-// behind that. A good one is of this log's history, since those that a truncation makes void are gone before it goes on.
-func (l *layout) loadProducers(into *producers.State, end record.Offset) error {
-	from, err := l.loadSnapshot(into, end)
+// behind that, the first of which is at from. A good one is of this log's history, since those that a truncation makes void are gone before it goes on.
+func (l *layout) loadProducers(into *producers.State, end record.Offset) (from record.Offset, err error) {
+	from, err = l.loadSnapshot(into, end)
 	if err != nil {
-		return err
+		return from, err
 	}
-	return l.eachBatch(from, end, func(b record.Batch) { into.Apply(b, noTime) })
+	return from, l.eachBatch(from, end, func(b record.Batch) { into.Apply(b, noTime) })
 }
 
 // noTime stands for a time of receipt that is not known.

@@ -13,6 +13,7 @@ import (
 // loadClean takes the segments as a clean stop has left them.
 func (r *Recovery) loadClean(set Settings) error {
 	logs := r.files.logs
+	r.intact = len(logs) > 0
 	for i, base := range logs {
 		var err error
 		if i+1 < len(logs) {
@@ -45,7 +46,9 @@ func (r *Recovery) loadClean(set Settings) error {
 	if err != nil {
 		return err
 	}
-	return r.files.loadProducers(r.producers, end)
+	from, err := r.files.loadProducers(r.producers, end)
+	r.intact = r.intact && from == end
+	return err
 }
 
 // loadClosed takes a segment that is complete and flushed. Only the end of its time index is read, unless an index cannot be right.

@@ -54,6 +54,7 @@ type Log struct {
 	unflushed   env.Instant // when the first append came that no sync has been asked for; Never if none did
 	failure     error
 	closed      bool
+	found       found
 }
 
 // truncation is what the next Writes has to do for truncations, beyond what the segments themselves say.
@@ -91,7 +92,8 @@ func New(r *Recovery, s Settings, mem env.Memory, rand env.Rand, now env.Instant
 		cold:       NewColdFiles(defaultCold),
 
 		epochsDirty: r.epochsDirty,
-		receipts:    true,
+		receipts:    !r.intact,
+		found:       r.look(),
 	}
 	l.kept.offset = max(l.kept.offset, r.start) // the store has it durably
 	if r.end > r.recovery {

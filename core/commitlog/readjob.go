@@ -213,7 +213,7 @@ func (l *Log) keep(v *view, s *segment, generation uint64) {
 
 // mend has the indexes of a segment built anew by the next Writes. The active segment is completed first.
 func (l *Log) mend(s *segment) {
-	if s.mended || s.settle || s.cutting > 0 || l.failure != nil || l.closed {
+	if s.mended || s.damaged || s.settle || s.cutting > 0 || l.failure != nil || l.closed {
 		return
 	}
 	if !s.sealed {

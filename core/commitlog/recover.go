@@ -31,6 +31,7 @@ type Recovery struct {
 	kept                 logStart
 	generation           uint64
 	emptied              bool // an emptying was finished, which truncation-checkpoint does not say yet
+	intact               bool // a close has left everything as it would now
 
 	// CutBytes is how many bytes were cut off as the torn end of what had not been flushed; CutAt says where, and why. 0 if nothing was.
 	CutBytes int64
@@ -95,7 +96,7 @@ func Create(d env.Disk, dir string, id record.Partition, start record.Offset, wa
 	if err := d.SyncDir(parent(dir)); err != nil {
 		return fail(err)
 	}
-	r.dirDirty, r.end = false, start
+	r.dirDirty, r.end, r.intact = false, start, true
 	return r, nil
 }
 
@@ -164,7 +165,11 @@ func (r *Recovery) open(s Settings) error {
 		if err := r.disk.SyncDir(r.dir); err != nil {
 			return err
 		}
+		if r.options.Clean {
+			r.dirDirty = false
+		}
 	}
+	r.intact = r.intact && r.options.Clean && !r.epochsDirty && r.Rebuilt == 0 && !r.marked
 	if r.emptied {
 		return writeTruncation(r.disk, r.dir, unfinished{to: point, generation: r.generation})
 	}
@@ -356,7 +361,7 @@ func (r *Recovery) restart(at record.Offset) error {
 	if err := r.dropSnapshots(func(record.Offset) bool { return true }); err != nil {
 		return err
 	}
-	r.segments, r.end = nil, at
+	r.segments, r.end, r.intact = nil, at, false
 	r.producers = r.producers.New()
 	r.epochs.Clear()
 	return r.begin(at, newNames)
@@ -398,6 +403,7 @@ func (r *Recovery) date(s *segment) {
 	_, s.safe = slices.BinarySearch(r.files.snapshots, s.base)
 	s.safe = s.safe && (r.options.Clean || s.base < r.options.RecoveryPoint)
 	wall, known := r.receipts[s.base]
+	r.intact = r.intact && (known || s.size == 0)
 	switch {
 	case known:
 		s.recvWall = min(wall, r.options.Wall)

@@ -23,6 +23,7 @@ type segment struct {
 	hintDirty bool          // its index files were written and not yet synced
 	safe      bool          // there is a synced snapshot of the producers as of base
 	mended    bool          // its index was found bad and is to be rebuilt
+	damaged   bool          // that cannot be done, for its batches are bad: whoever reads them is told
 
 	rollMillis  int64       // segment.ms less this segment's jitter
 	createdWall env.Millis  // when it was made, for rolling where batches have no timestamp

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lignum/core/commitlog/checkpoint"
 	"lignum/core/commitlog/epochs"
 	"lignum/core/env"
 	"lignum/core/invariant"
@@ -27,6 +28,7 @@ type Sync struct {
 	start    logStart
 	doStart  bool
 	doDir    bool
+	state    []byte // producer snapshot as of end, of a close; nil: none
 	closing  []env.File
 	err      error
 }
@@ -70,7 +72,7 @@ func (l *Log) gatherSync(closing bool) *Sync {
 		if seg.snapDirty {
 			s.snaps = append(s.snaps, seg)
 		}
-		if seg.file != nil && (seg.dirty || seg.sealed || closing) {
+		if seg.file != nil && (seg.dirty || seg.sealed && !closing) {
 			seg.file.Retain()
 			s.files = append(s.files, seg.file)
 		}
@@ -87,9 +89,10 @@ func (l *Log) gatherSync(closing bool) *Sync {
 	}
 	if l.receipts || closing {
 		s.receipts, s.doRecv = l.listReceipts(closing), true
+		l.found.intact = false
 	}
 	s.start, s.doStart = logStart{min(l.start, s.end), l.generation}, l.startDue()
-	s.doDir = l.dirDirty || len(s.snaps) > 0
+	s.doDir = l.dirDirty || len(s.snaps) > 0 || s.doEpochs || closing
 	l.epochsDirty, l.receipts, l.dirDirty, l.closing = false, false, false, nil
 	if l.written == l.end {
 		l.unflushed = env.Never
@@ -139,13 +142,18 @@ func (s *Sync) run() error {
 		}
 	}
 	if s.doEpochs {
-		if err := epochs.Write(s.disk, s.dir, s.epochs); err != nil {
+		if err := epochs.Replace(s.disk, s.dir, s.epochs); err != nil {
 			return fmt.Errorf("write leader epochs of %s: %w", s.dir, err)
 		}
 	}
 	if s.doRecv {
 		if err := writeReceipts(s.disk, s.dir, s.receipts); err != nil {
 			return fmt.Errorf("write receipts of %s: %w", s.dir, err)
+		}
+	}
+	if s.state != nil {
+		if err := checkpoint.Replace(s.disk, s.dir, fileName(s.end, snapshotSuffix), s.state); err != nil {
+			return fmt.Errorf("write producer snapshot: %w", err)
 		}
 	}
 	if s.doDir {

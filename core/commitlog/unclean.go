@@ -54,7 +54,8 @@ func (r *Recovery) loadState(from record.Offset) error {
 	if r.epochs.TruncateFromEnd(from) {
 		r.epochsDirty = true
 	}
-	return r.files.loadProducers(r.producers, from)
+	_, err := r.files.loadProducers(r.producers, from)
+	return err
 }
 
 // scan reads segments one behind the other.

@@ -52,7 +52,7 @@ func (w *Writes) run() error {
 	}
 	files, err := list(w.lane.disk, w.lane.dir)
 	if err == nil {
-		err = files.loadProducers(w.rebuild, w.asOf)
+		_, err = files.loadProducers(w.rebuild, w.asOf)
 	}
 	if err != nil {
 		return fmt.Errorf("rebuild producers of %s: %w", w.lane.dir, err)
@@ -212,6 +212,9 @@ func (w *Writes) write(p *part) error {
 		return err
 	}
 	p.settled, err = settle(files, p)
+	if p.mend && errors.Is(err, ErrCorrupt) {
+		p.damaged, err = true, nil // what is bad of one segment ends neither the log nor the broker
+	}
 	if closing := files.close(); err == nil {
 		err = closing
 	}
@@ -354,6 +357,9 @@ func settle(f fileSet, p *part) (settled, error) {
 	})
 	if err != nil {
 		return settled{}, err
+	}
+	if p.mend && x.size != size {
+		return settled{}, fmt.Errorf("%w: batch at %d belongs elsewhere", ErrCorrupt, x.size)
 	}
 	x.addTime()
 	if err := cutFile(f.log, size, x.size, nil); err != nil {

@@ -40,6 +40,7 @@ type part struct {
 	next    record.Offset // if settling: where the segment ends
 	create  bool
 	settle  bool  // cut the file at next and build its indexes anew
+	mend    bool  // nothing is to be cut: only the indexes are bad
 	at      int64 // where the batches go
 	end     int64 // size of the file with them; 0 if there are none
 	batches span
@@ -52,6 +53,7 @@ type part struct {
 	interval int64
 	opened   env.File // for the loop
 	settled  settled
+	damaged  bool // the batches themselves are bad: all is left as it was
 }
 
 // span is a range of one of the slices of a Writes.
@@ -177,7 +179,7 @@ func (w *Writes) add(s *segment) {
 	}
 	p := &w.parts[n-1]
 	p.segment, p.base, p.next, p.interval = s, s.base, s.next, s.interval
-	p.create, p.settle = !s.created, s.settle || s.mended
+	p.create, p.settle, p.mend = !s.created, s.settle || s.mended, !s.settle && s.mended
 	if s.entriesDue() {
 		p.index, p.times = w.patch(&s.index), w.patch(&s.times)
 	}
@@ -270,7 +272,11 @@ func (l *Log) landed(p *part, err error) {
 	s.landedEntries(&s.times, p.times)
 	s.landedEntries(&s.txns, p.txns)
 	s.aborted = s.aborted[min(p.txns.hi-p.txns.lo, len(s.aborted)):]
-	if p.settle {
+	switch {
+	case p.damaged:
+		s.cutting--
+		s.damaged = true
+	case p.settle:
 		s.adjust(p.settled)
 	}
 }

@@ -11,6 +11,7 @@ const (
 	FromConfigFile    Source = 4 // written in the broker's configuration
 	FromDefault       Source = 5
 	FromBrokerLogging Source = 6
+	FromGroup         Source = 8 // altered for the group
 )
 
 // Synonym is one of the places that could give a setting its value.

@@ -24,7 +24,7 @@ const (
 	GroupResource        ResourceType = 32
 )
 
-// Resource names what settings belong to: a topic by its name; a broker by its id in digits, or all by an empty name.
+// Resource names what settings belong to: a topic or a group by its name; a broker by its id in digits, or all by an empty name.
 type Resource struct {
 	Type ResourceType
 	Name string
@@ -78,7 +78,9 @@ func (c *Controller) alter(r *AlterConfigs, altered *alteredSettings) ([]metadat
 		return c.alterTopic(r, altered)
 	case BrokerResource:
 		return c.alterBroker(r, altered)
-	case BrokerLoggerResource, ClientResource, GroupResource:
+	case GroupResource:
+		return c.alterGroup(r)
+	case BrokerLoggerResource, ClientResource:
 		return nil, refuse(wire.InvalidRequest, fmt.Sprintf("settings of resources of type %d are not supported yet", r.Resource.Type))
 	default:
 		return nil, refuse(wire.InvalidRequest, fmt.Sprintf("there is no type of resource %d", r.Resource.Type))
@@ -149,6 +151,31 @@ func (c *Controller) alterBroker(r *AlterConfigs, altered *alteredSettings) ([]m
 	var records []metadata.Record
 	differences(current, after, func(s config.Setting, removed bool) {
 		records = append(records, &metadata.BrokerConfigured{Broker: id, Key: s.Key, Value: s.Value, Removed: removed})
+	})
+	return records, Refusal{}
+}
+
+// alterGroup decides about a group's settings. The group need not exist, now or ever.
+func (c *Controller) alterGroup(r *AlterConfigs) ([]metadata.Record, Refusal) {
+	name := r.Resource.Name
+	if name == "" {
+		return nil, refuse(wire.InvalidRequest, "no group is named, and groups have no common settings but the brokers'")
+	}
+	current := c.Image.GroupConfig(name)
+	before := current
+	if r.Replace {
+		before = nil
+	}
+	after, err := config.AlterGroup(before, r.Changes)
+	if err == nil {
+		after, err = config.CheckGroup(after, c.defaults())
+	}
+	if err != nil {
+		return nil, badConfig(err)
+	}
+	var records []metadata.Record
+	differences(current, after, func(s config.Setting, removed bool) {
+		records = append(records, &metadata.GroupConfigured{Group: name, Key: s.Key, Value: s.Value, Removed: removed})
 	})
 	return records, Refusal{}
 }

@@ -240,6 +240,12 @@ func TestAlterConfigs(t *testing.T) {
 		{AlterConfigs{Resource: Resource{BrokerResource, "2"}, Changes: set("message.max.bytes", "7")}, "BROKER_ID_NOT_REGISTERED"},
 		{AlterConfigs{Resource: Resource{BrokerResource, "one"}}, "INVALID_REQUEST"},
 		{AlterConfigs{Resource: Resource{BrokerLoggerResource, "1"}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{GroupResource, "g"}, Changes: set("consumer.session.timeout.ms", "50000")}, "ok 1"},
+		{AlterConfigs{Resource: Resource{GroupResource, "g"}, Replace: true}, "ok 0"},
+		{AlterConfigs{Resource: Resource{GroupResource, "g"}, Changes: set("consumer.session.timeout.ms", "44999")}, "INVALID_CONFIG"},
+		{AlterConfigs{Resource: Resource{GroupResource, "g"}, Changes: set("share.session.timeout.ms", "50000")}, "INVALID_CONFIG"},
+		{AlterConfigs{Resource: Resource{GroupResource, "g"}, Changes: []config.Alteration{{Key: "consumer.session.timeout.ms", Null: true}}}, "INVALID_REQUEST"},
+		{AlterConfigs{Resource: Resource{GroupResource, ""}, Changes: set("consumer.session.timeout.ms", "50000")}, "INVALID_REQUEST"},
 		{AlterConfigs{Resource: Resource{3, "1"}}, "INVALID_REQUEST there is no type"},
 	} {
 		cl := newCluster(1)

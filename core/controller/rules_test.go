@@ -623,6 +623,44 @@ func TestHeartbeats(t *testing.T) {
 	}
 }
 
+// TestLeaseOfTheDisplaced (F7): whoever is deposed, or leaves the ISR, by choice of the cluster and while it is well, has its lease renewed only when it has
+// applied the entry that says so.
+func TestLeaseOfTheDisplaced(t *testing.T) {
+	t.Parallel()
+	for name, story := range map[string]struct {
+		do        []string
+		displaced record.NodeID // by the last step
+	}{
+		"preferred leader":                 {[]string{"fence 1", "unfence 1", "isr 2 3 1", "preferred"}, 2},
+		"the leader fences a follower out": {[]string{"isr 1 3"}, 2},
+		"reassigned":                       {[]string{"to 2 3 4", "isr 1 2 3 4"}, 1},
+		"the leader is fenced":             {[]string{"fence 1"}, 1},
+	} {
+		c := newReplicated()
+		for _, what := range story.do[:len(story.do)-1] {
+			c.do(what)
+		}
+		before := c.state()
+		known := c.Image.Offset()
+		c.do(story.do[len(story.do)-1])
+		if now := c.state(); before.Leader == now.Leader && len(before.ISR) == len(now.ISR) {
+			t.Fatalf("%s: nothing has changed: %+v", name, now)
+		}
+		for _, id := range []record.NodeID{1, 2, 3, 4} {
+			lease := func(offset record.Offset) bool {
+				_, reply, _ := c.Heartbeat(Heartbeat{ID: id, Epoch: c.Image.Broker(id).Epoch, MetadataOffset: offset})
+				return reply.CaughtUp
+			}
+			if got := lease(known); got != (id != story.displaced) {
+				t.Errorf("%s: the lease of broker %d is renewed before it knows: %v", name, id, got)
+			}
+			if !lease(c.Image.Offset()) {
+				t.Errorf("%s: the lease of broker %d is not renewed", name, id)
+			}
+		}
+	}
+}
+
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	c := newCluster(3)

@@ -66,7 +66,8 @@ func (s *Shard) Beat(r *Beat, reply func(BeatReply)) {
 		refuse(no)
 		return
 	}
-	out := BeatReply{Member: d.member, Epoch: d.current.epoch, Heartbeat: s.settings().ConsumerHeartbeatMillis}
+	_, heartbeat := s.settings().GroupTimes(s.world.Own(r.Group))
+	out := BeatReply{Member: d.member, Epoch: d.current.epoch, Heartbeat: heartbeat}
 	before := current{}
 	if m := d.c.members[d.member]; m != nil {
 		before = m.current
@@ -158,6 +159,7 @@ func (s *Shard) begin(r *Beat) (*draft, *refused) {
 		d.c = newConsumer()
 	case g.classic.state == empty:
 		d.c = newConsumer()
+		d.c.epoch = g.classic.generation // it goes on from there (C8)
 		d.records = g.tombstones()
 	default:
 		return d, d.upgrade(g)
@@ -315,7 +317,7 @@ func (s *Shard) alive(g *group, id string, moved bool) {
 
 // consumerSession gives a member a session from now on.
 func (s *Shard) consumerSession(g *group, m *consumerMember) {
-	millis := s.settings().ConsumerSessionMillis
+	millis, _ := s.settings().GroupTimes(s.world.Own(g.id))
 	if m.classic != nil {
 		millis = m.classic.sessionTimeout
 	}

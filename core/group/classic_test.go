@@ -203,6 +203,17 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// TestSyncIsASignOfLife: a member that is told its part has a session from then on.
+func TestSyncIsASignOfLife(t *testing.T) {
+	w, dynamic, _ := stableGroup(t)
+	w.pass(6 * time.Second)
+	w.syncs(t, SyncRequest{Member: dynamic, Generation: 2})
+	w.pass(6 * time.Second)
+	if code := w.beats(t, dynamic, "", 2); code == wire.UnknownMemberID {
+		t.Error("it is fenced six seconds after it was told its part")
+	}
+}
+
 // TestLoadedGroupGoesOn: members of a stable group do not notice that the coordinator has moved.
 func TestLoadedGroupGoesOn(t *testing.T) {
 	w, dynamic, static := stableGroup(t)
@@ -224,6 +235,34 @@ func TestLoadedGroupGoesOn(t *testing.T) {
 	w.settled()
 	if g := w.shard(t).find("g").classic; g.state != empty || len(g.members) != 0 {
 		t.Errorf("silent members are still there: %v", g.state)
+	}
+}
+
+// TestEmptinessIsRecorded: a group is empty for those who commit in nobody's name when it is so in the log: a coordinator that takes over must not find members
+// there who commit over that (C2).
+func TestEmptinessIsRecorded(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		w, dynamic, _ := stableGroup(t)
+		w.log.refuse = wire.NotEnoughReplicas
+		w.pass(time.Minute)
+		if g := w.shard(t).find("g").classic; g.state != empty {
+			t.Fatalf("the group is %v", g.state)
+		}
+		if code := w.commits(t, Commit{Generation: -1}); code != wire.CoordinatorNotAvailable {
+			t.Errorf("a commit that the log refuses: %v", code)
+		}
+		w.log.refuse = wire.None
+		if later {
+			w.pass(2 * fenceRetry * time.Millisecond)
+		} else if code := w.commits(t, Commit{Generation: -1}); code != wire.None {
+			t.Errorf("a commit that it takes: %v", code)
+		}
+		w.settled()
+		w.elect(w.log.end)
+		w.settled()
+		if code := w.commits(t, Commit{Member: dynamic, Generation: 2}); code != wire.UnknownMemberID {
+			t.Errorf("later %v: a member that was dropped before: %v", later, code)
+		}
 	}
 }
 

@@ -84,6 +84,8 @@ func (s *Shard) mayCommit(r *Commit, inTransaction bool) wire.ErrorCode {
 	}
 	c := g.classic
 	switch {
+	case r.Generation < 0 && c.state == empty && c.unrecorded:
+		return s.recordEmpty(g)
 	case r.Generation < 0 && c.state == empty:
 		return wire.None
 	case r.Generation >= 0 || r.Member != "" || r.Instance != "":

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lignum/core/config"
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -343,5 +344,25 @@ func TestLateRequests(t *testing.T) {
 	}
 	if out := w.sendBeat(t, over(2, beating("a", 1, of(1, 0, 1)...))); out.Epoch != 2 {
 		t.Errorf("a confirms: %+v", out)
+	}
+}
+
+// TestOwnTimes: a group's own session timeout and heartbeat interval hold from the next heartbeat on.
+func TestOwnTimes(t *testing.T) {
+	w := newWorld(t)
+	w.sendBeat(t, joining("m", "t"))
+	w.own = config.OverridesOf(map[string]string{"consumer.session.timeout.ms": "50000", "consumer.heartbeat.interval.ms": "7000"})
+	if out := w.sendBeat(t, beating("m", 1, of(1, 0, 1, 2, 3)...)); out.Heartbeat != 7000 {
+		t.Errorf("the next heartbeat: %+v", out)
+	}
+	w.pass(49 * time.Second)
+	w.settled()
+	if w.shard(t).find("g").consumer.members["m"] == nil {
+		t.Error("the broker's session timeout holds")
+	}
+	w.pass(2 * time.Second)
+	w.settled()
+	if w.shard(t).find("g").consumer.members["m"] != nil {
+		t.Error("the session does not end")
 	}
 }

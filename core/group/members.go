@@ -31,6 +31,8 @@ type classic struct {
 	state   classicState
 	initial bool // preparing, and the group was empty before
 	newest  bool // a member came while it was so
+	// unrecorded: the group is empty, and the log does not know it yet.
+	unrecorded bool
 	// headless: the log has members and no leader; see downgrade.
 	headless bool
 

@@ -136,9 +136,17 @@ func (s *Shard) downgrade(g *group, leaving *consumerMember, joining *consumerMe
 	return wire.None
 }
 
-// toEmptyClassic ends an empty group of the consumer protocol for a classic one to begin.
+// toEmptyClassic ends an empty group of the consumer protocol for a classic one to begin. Its generations go on from the epochs (C8): somebody may come back under
+// an id that was a member's before.
 func (s *Shard) toEmptyClassic(g *group) wire.ErrorCode {
-	return s.append(g.tombstones(), func(wire.ErrorCode) {})
+	c := newClassic()
+	c.generation, c.since, c.protocolType = g.consumer.epoch, int64(s.host.Wall()), consumerType
+	c.learn()
+	code := s.append(append(g.tombstones(), c.record(g.id, held)...), func(wire.ErrorCode) {})
+	if code == wire.None {
+		s.make(g.id).classic = c
+	}
+	return code
 }
 
 // joinConsumer lets a member of the classic protocol into a group of the consumer protocol.

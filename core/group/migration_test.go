@@ -139,8 +139,20 @@ func TestMigrationPolicy(t *testing.T) {
 	if out := w.join(t, JoinRequest{Member: "x"}); out == nil || out.Code != wire.UnknownMemberID {
 		t.Errorf("a member of nothing: %+v", out)
 	}
-	if out := w.join(t, JoinRequest{}); out == nil || out.Code != wire.None || w.shard(t).find("g").consumer != nil {
-		t.Errorf("a classic member: %+v", out)
+	epoch := w.shard(t).find("g").consumer.epoch
+	back := w.join(t, JoinRequest{})
+	if back == nil || back.Code != wire.None || w.shard(t).find("g").consumer != nil || back.Generation != epoch+1 {
+		t.Fatalf("a classic member behind epoch %d: %+v", epoch, back)
+	}
+	w.shard(t).Leave("g", []Leaver{{Member: back.MemberID}}, func(wire.ErrorCode, []wire.ErrorCode) {})
+	w.settled()
+	w.elect(w.log.end)
+	w.settled()
+	if out := w.sendBeat(t, joining("m2", "t")); out.Code != wire.None || out.Epoch <= back.Generation {
+		t.Errorf("a member of the consumer protocol behind generation %d: %+v", back.Generation, out)
+	}
+	if live, folded := w.shard(t).dump(nil), w.fold().dump(nil); live != folded {
+		t.Errorf("live\n%s\nfolded\n%s", live, folded)
 	}
 }
 

@@ -125,8 +125,7 @@ func (s *Shard) completeJoin(g *group) {
 		c.protocol, c.leader = "", ""
 		c.learn()
 		s.transit(c, empty)
-		// If the log refuses it the group stays what the log says, until its members' sessions end there.
-		s.append(c.record(g.id, held), func(wire.ErrorCode) {})
+		s.recordEmpty(g)
 		return
 	}
 	c.protocol = c.elect()
@@ -142,6 +141,21 @@ func (s *Shard) completeJoin(g *group) {
 		m.answerJoin(c, c.joined(m))
 		s.keepAlive(g, m, m.sessionTimeout)
 	}
+}
+
+// recordEmpty writes down that nobody is in the group. If the log refuses it, it is tried again: a coordinator that took over before would find the members there,
+// and a commit in nobody's name must not come before it (C2).
+func (s *Shard) recordEmpty(g *group) wire.ErrorCode {
+	c := g.classic
+	code := s.append(c.record(g.id, held), func(wire.ErrorCode) {})
+	if c.unrecorded = code != wire.None; c.unrecorded && !s.gone {
+		s.timers().Start(&c.joinTimer, s.after(fenceRetry), func() {
+			if g.classic == c && c.state == empty {
+				s.recordEmpty(g)
+			}
+		})
+	}
+	return code
 }
 
 // forgetSyncs: nobody is waited for in the present generation, and an assignment that is on its way into the log comes too late for it: the next

@@ -20,7 +20,9 @@ type World struct {
 	Log  env.Log
 	// Settings are what is in force.
 	Settings func() *config.Groups
-	Topics   Topics
+	// Own is what was set for one group.
+	Own    func(group string) config.Overrides
+	Topics Topics
 }
 
 // Topic is what a group has to know of one.

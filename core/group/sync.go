@@ -46,6 +46,7 @@ func (s *Shard) Sync(r *SyncRequest, reply func(SyncReply)) {
 		s.timers().Stop(&c.syncTimer)
 	}
 	if c.state == stable {
+		s.keepAlive(g, m, m.sessionTimeout) // it believes in its part from now on (C7)
 		settle(s, c.part(m), syncFailed, reply)
 		return
 	}

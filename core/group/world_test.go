@@ -107,6 +107,7 @@ type world struct {
 	log      *fakeLog
 	groups   *Coordinator
 	settings config.Groups
+	own      config.Overrides
 	topics   []Topic
 	version  record.Offset
 	logged   []string
@@ -191,7 +192,7 @@ func (w *world) note(level env.Level, message string, pairs ...any) {
 }
 
 func (w *world) world() World {
-	return World{Rand: w, Log: w.note, Settings: func() *config.Groups { return &w.settings }, Topics: Topics{
+	return World{Rand: w, Log: w.note, Settings: func() *config.Groups { return &w.settings }, Own: func(string) config.Overrides { return w.own }, Topics: Topics{
 		Version: func() record.Offset { return w.version },
 		ByName: func(name string) (Topic, bool) {
 			i := slices.IndexFunc(w.topics, func(t Topic) bool { return t.Name == name })

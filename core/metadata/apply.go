@@ -71,6 +71,8 @@ func (m *Image) applyRecord(at Position, r Record, changes *Changes) {
 	case *BrokerConfigured:
 		m.configureBroker(r)
 		changes.BrokerConfig = true
+	case *GroupConfigured:
+		m.configureGroup(r)
 	case *ProducerIDsAllocated:
 		if r.Next <= m.nextProducerID {
 			invariant.Violated("producer ids up to %d allocated after %d (M8)", r.Next, m.nextProducerID)
@@ -215,6 +217,17 @@ func (m *Image) configureBroker(r *BrokerConfigured) {
 	c := &m.brokerConfig[i]
 	if c.overrides = configured(c.overrides, r.Key, r.Value, r.Removed); len(c.overrides) == 0 {
 		m.brokerConfig = slices.Delete(m.brokerConfig, i, i+1)
+	}
+}
+
+func (m *Image) configureGroup(r *GroupConfigured) {
+	i, found := m.searchGroupConfig(r.Group)
+	if !found {
+		m.groupConfig = slices.Insert(m.groupConfig, i, groupConfig{id: r.Group})
+	}
+	c := &m.groupConfig[i]
+	if c.overrides = configured(c.overrides, r.Key, r.Value, r.Removed); len(c.overrides) == 0 {
+		m.groupConfig = slices.Delete(m.groupConfig, i, i+1)
 	}
 }
 

@@ -156,6 +156,17 @@ func (b *BrokerConfigured) readFields(r *reader, _ uint64) {
 	b.Broker, b.Key, b.Value, b.Removed = narrow[record.NodeID](r), r.text(), r.text(), r.boolean()
 }
 
+func (g *GroupConfigured) appendFields(w *writer) {
+	w.text(g.Group)
+	w.text(g.Key)
+	w.text(g.Value)
+	w.boolean(g.Removed)
+}
+
+func (g *GroupConfigured) readFields(r *reader, _ uint64) {
+	g.Group, g.Key, g.Value, g.Removed = r.text(), r.text(), r.text(), r.boolean()
+}
+
 func (a *ProducerIDsAllocated) appendFields(w *writer) {
 	w.varint(int64(a.Broker))
 	w.varint(int64(a.Epoch))

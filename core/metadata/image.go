@@ -101,6 +101,7 @@ type Image struct {
 
 	clusterConfig config.Overrides
 	brokerConfig  []brokerConfig // by broker, none empty
+	groupConfig   []groupConfig  // by group, none empty
 
 	nextProducerID record.ProducerID // the first that nobody has
 	features       []Feature         // by name
@@ -114,6 +115,11 @@ type Feature struct {
 
 type brokerConfig struct {
 	id        record.NodeID
+	overrides config.Overrides
+}
+
+type groupConfig struct {
+	id        string
 	overrides config.Overrides
 }
 
@@ -201,6 +207,19 @@ func (m *Image) BrokerConfig(id record.NodeID) config.Overrides {
 
 func (m *Image) searchBrokerConfig(id record.NodeID) (int, bool) {
 	return slices.BinarySearchFunc(m.brokerConfig, id, func(c brokerConfig, id record.NodeID) int { return cmp.Compare(c.id, id) })
+}
+
+// GroupConfig is what was set for one group.
+func (m *Image) GroupConfig(id string) config.Overrides {
+	i, ok := m.searchGroupConfig(id)
+	if !ok {
+		return nil
+	}
+	return m.groupConfig[i].overrides
+}
+
+func (m *Image) searchGroupConfig(id string) (int, bool) {
+	return slices.BinarySearchFunc(m.groupConfig, id, func(c groupConfig, id string) int { return cmp.Compare(c.id, id) })
 }
 
 // Defaults are the layers of settings below those of a topic, on the broker with the given id and configuration file.

@@ -38,14 +38,15 @@ func specimens() []Record {
 		&BrokerConfigured{Broker: NoNode, Key: "message.max.bytes", Value: "1"},
 		&ProducerIDsAllocated{Broker: 1, Epoch: 2, Next: 1000},
 		&FeatureSet{Name: "metadata.version", Level: 25},
+		&GroupConfigured{Group: "g", Key: "consumer.session.timeout.ms", Value: "45000", Removed: true},
 	}
 }
 
 func TestRecordsRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := specimens()
-	if len(want) != int(kindFeatureSet) {
-		t.Fatalf("%d specimens for %d kinds", len(want), kindFeatureSet)
+	if len(want) != int(kindGroupConfigured) {
+		t.Fatalf("%d specimens for %d kinds", len(want), kindGroupConfigured)
 	}
 	p := AppendRecords(nil, want)
 	got, err := DecodeRecords(p)
@@ -127,6 +128,48 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		if _, err := DecodeRecords(c.p); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// TestDisplaced (F7): an entry by which a broker leads no more, or is not in sync any more, counts as a change of the broker, which it has to know of.
+func TestDisplaced(t *testing.T) {
+	t.Parallel()
+	before := Partition{Replicas: []record.NodeID{1, 2, 3}, ISR: []record.NodeID{1, 2}, Leader: 1}
+	for name, c := range map[string]struct {
+		now       Partition
+		displaced []record.NodeID
+	}{
+		"another leader":              {Partition{Leader: 2, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}}, []record.NodeID{1}},
+		"no leader":                   {Partition{Leader: NoNode, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}}, []record.NodeID{1}},
+		"out of the ISR":              {Partition{Leader: 1, ISR: []record.NodeID{1}}, []record.NodeID{2}},
+		"out of the ISR and deposed":  {Partition{Leader: 2, LeaderEpoch: 1, ISR: []record.NodeID{2}}, []record.NodeID{1}},
+		"eligible, but out of it":     {Partition{Leader: 1, ISR: []record.NodeID{1}, ELR: []record.NodeID{2}}, []record.NodeID{2}},
+		"into the ISR":                {Partition{Leader: 1, ISR: []record.NodeID{1, 2, 3}}, nil},
+		"the same leader once more":   {Partition{Leader: 1, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}}, nil},
+		"the ISR in another order":    {Partition{Leader: 1, ISR: []record.NodeID{2, 1}}, nil},
+		"moved to brokers beside all": {Partition{Leader: 3, LeaderEpoch: 1, ISR: []record.NodeID{3}}, []record.NodeID{1, 2}},
+	} {
+		m := New()
+		id := record.TopicID{1}
+		m.Apply(Position{4, 1}, []Record{
+			&BrokerRegistered{ID: 1, Epoch: NoBrokerEpoch, Changed: record.NoOffset}, &BrokerRegistered{ID: 2, Epoch: NoBrokerEpoch, Changed: record.NoOffset},
+			&BrokerRegistered{ID: 3, Epoch: NoBrokerEpoch, Changed: record.NoOffset}, &TopicCreated{id, "t"}, &PartitionChanged{id, 0, before},
+		})
+		c.now.Replicas, c.now.Epoch = before.Replicas, 1
+		m.Apply(Position{9, 1}, []Record{&PartitionChanged{id, 0, c.now}})
+		var displaced []record.NodeID
+		for _, b := range m.Brokers() {
+			if b.Changed == 9 {
+				displaced = append(displaced, b.ID)
+			}
+		}
+		if !slices.Equal(displaced, c.displaced) {
+			t.Errorf("%s: %v, want %v", name, displaced, c.displaced)
+		}
+		other, err := DecodeSnapshot(m.Snapshot())
+		if err != nil || !slices.EqualFunc(m.Brokers(), other.Brokers(), func(a, b *Broker) bool { return a.Changed == b.Changed }) {
+			t.Errorf("%s: a snapshot does not tell it: %v", name, err)
 		}
 	}
 }
@@ -246,7 +289,7 @@ func TestSnapshotEqualsFold(t *testing.T) {
 }
 
 func equalImages(t *rapid.T, got, want *Image) {
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(Image{}, brokerConfig{}), cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(Image{}, brokerConfig{}, groupConfig{}), cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("images differ:\n%s", d)
 	}
 	if !bytes.Equal(got.Snapshot(), want.Snapshot()) {
@@ -294,7 +337,7 @@ func (h *history) change() (touches string, records []Record) {
 	case 3:
 		return "ids", []Record{&ProducerIDsAllocated{Next: h.image.NextProducerID() + 1000}}
 	case 4:
-		return "", []Record{&FeatureSet{key, int16(node)}, &NoOperation{}}
+		return "", []Record{&FeatureSet{key, int16(node)}, &NoOperation{}, &GroupConfigured{Group: fmt.Sprint("g", node), Key: key, Value: "1", Removed: removed}}
 	case 5:
 		if b := h.image.Broker(node); b != nil && removed {
 			return fmt.Sprint("broker ", node), []Record{&BrokerUnregistered{node, b.Epoch}}

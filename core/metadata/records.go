@@ -139,6 +139,14 @@ type TopicConfigured struct {
 	Removed bool
 }
 
+// GroupConfigured sets or removes one setting of a group, which need not exist.
+type GroupConfigured struct {
+	Group   string
+	Key     string
+	Value   string
+	Removed bool
+}
+
 // BrokerConfigured sets or removes one setting of a broker, or of all if Broker is NoNode.
 type BrokerConfigured struct {
 	Broker  record.NodeID
@@ -178,6 +186,7 @@ const (
 	kindBrokerConfigured
 	kindProducerIDsAllocated
 	kindFeatureSet
+	kindGroupConfigured
 )
 
 // blank makes an empty record of a kind; nil if there is no such kind.
@@ -201,6 +210,8 @@ func blank(k kind) Record {
 		return &TopicConfigured{}
 	case kindBrokerConfigured:
 		return &BrokerConfigured{}
+	case kindGroupConfigured:
+		return &GroupConfigured{}
 	case kindProducerIDsAllocated:
 		return &ProducerIDsAllocated{}
 	case kindFeatureSet:
@@ -221,3 +232,4 @@ func (*TopicConfigured) kind() kind      { return kindTopicConfigured }
 func (*BrokerConfigured) kind() kind     { return kindBrokerConfigured }
 func (*ProducerIDsAllocated) kind() kind { return kindProducerIDsAllocated }
 func (*FeatureSet) kind() kind           { return kindFeatureSet }
+func (*GroupConfigured) kind() kind      { return kindGroupConfigured }

@@ -54,6 +54,9 @@ func (m *Image) appendContent(p []byte) []byte {
 	for _, c := range m.brokerConfig {
 		eachSetting(c.overrides, func(key, value string) { add(&BrokerConfigured{Broker: c.id, Key: key, Value: value}) })
 	}
+	for _, c := range m.groupConfig {
+		eachSetting(c.overrides, func(key, value string) { add(&GroupConfigured{Group: c.id, Key: key, Value: value}) })
+	}
 	if m.nextProducerID > 0 {
 		add(&ProducerIDsAllocated{Broker: NoNode, Epoch: NoBrokerEpoch, Next: m.nextProducerID})
 	}

@@ -65,6 +65,7 @@ func (p *Partition) Opened(log *storage.Log, err error) {
 		return
 	}
 	p.log, p.failure = log, nil
+	log.Configure(p.settings) // they may have changed while it was being opened
 	p.highWatermark = min(max(log.HighWatermark(), log.StartOffset()), log.EndOffset())
 	log.OnAdvance(p.advanced)
 	p.assume()

@@ -1,11 +1,13 @@
 package partition
 
 import (
+	"slices"
 	"testing"
 
 	"lignum/core/config"
 	"lignum/core/record"
 	"lignum/core/wire"
+	"lignum/sim"
 )
 
 // Days on which systems like this one have lost records. Each is told by the steps that matter; the checks of the cluster judge them.
@@ -267,6 +269,100 @@ func TestFetchOfAnEarlierEpoch(t *testing.T) {
 	c.deliver(0, false)
 	if c.top != 0 {
 		t.Errorf("%d are committed", c.top)
+	}
+}
+
+// TestFetchOfAnEarlierLife (I6): what a follower had before it lost its power says nothing of what it has now, though it is in sync once more.
+func TestFetchOfAnEarlierLife(t *testing.T) {
+	c := newCluster(t, 3, config.Async, 1, 1)
+	a, b, z := c.nodes[0], c.nodes[1], c.nodes[2]
+	a.put(3)
+	b.exchange()
+	b.work(30)
+	b.fetch() // at 3, and it takes its time
+	late := c.flights[len(c.flights)-1]
+	b.up = false
+	b.disk.PowerBy(sim.LoseAll())
+	b.boot()
+	if b.p.EndOffset() != 0 || late.fetch.Offset != 3 {
+		t.Fatalf("b ends at %d, and has told %d", b.p.EndOffset(), late.fetch.Offset)
+	}
+	a.learn(len(c.history))
+	b.request() // the answer takes its time
+	c.grant()
+	a.learn(len(c.history))
+	if len(c.now().state.ISR) != 3 {
+		t.Fatalf("ISR %v", c.now().state.ISR)
+	}
+	c.flights = append(c.flights[:0], late)
+	c.deliver(0, false)
+	if code := c.flights[0].answer.Error; code != wire.NotLeaderOrFollower {
+		t.Errorf("the late fetch is answered with %v", code)
+	}
+	z.learn(len(c.history))
+	z.follow()
+	c.inspect(a)
+	if c.top != 0 {
+		t.Errorf("%d are committed, b ends at %d", c.top, b.p.EndOffset())
+	}
+	b.learn(len(c.history))
+	b.follow()
+	c.inspect(a)
+	if c.top != 3 {
+		t.Errorf("%d are committed", c.top)
+	}
+}
+
+// TestBarrierWaitsForFollowers (I7): a topic that changes to the policy sync is under it when every member of the ISR has synced what it has from before,
+// and by that fetches again.
+func TestBarrierWaitsForFollowers(t *testing.T) {
+	c := newCluster(t, 2, config.Async, 1, 1)
+	a, b := c.nodes[0], c.nodes[1]
+	a.put(3)
+	b.follow()
+	c.inspect(a)
+	if c.top != 3 {
+		t.Fatalf("%d are committed", c.top)
+	}
+	c.settings.FlushPolicy = config.Sync
+	m := c.copy()
+	m.state.FlushPending, m.state.LeaderEpoch = true, m.state.LeaderEpoch+1
+	c.decide(m, "policy sync")
+	for _, n := range c.nodes {
+		n.p.Configure(c.settings)
+		n.learn(len(c.history))
+	}
+	synced := func() bool {
+		a.p.Tick(c.clock.Now())
+		return slices.ContainsFunc(c.changes, func(q *change) bool { return q.c.Synced })
+	}
+	a.work(60)
+	if _, ok := b.p.FetchState(); ok || a.p.log.SafeEnd() < 3 || synced() {
+		t.Errorf("the leader, of which %d is synced, says that all is, of b is %d", a.p.log.SafeEnd(), b.p.log.SafeEnd())
+	}
+	b.follow()
+	if !synced() {
+		t.Errorf("the barrier is not passed, of b is %d", b.p.log.SafeEnd())
+	}
+}
+
+// TestSettingsChangeWhileTheLogIsMade (D3): those that hold are the later ones.
+func TestSettingsChangeWhileTheLogIsMade(t *testing.T) {
+	c := newCluster(t, 1, config.Async, 1, 1)
+	n, id := c.nodes[0], record.Partition{Topic: record.TopicID{2}}
+	p := New(id, "u", n.id, c.settings, n.ports())
+	n.store.Create(id, "u", c.settings, p.Opened)
+	later := c.settings
+	later.FlushPolicy = config.Sync
+	p.Configure(later)
+	for !p.Open() {
+		n.store.EndDrain()
+		if !n.lanes.Step() {
+			t.Fatal("the log is not made")
+		}
+	}
+	if p.log.Policy() != config.Sync {
+		t.Errorf("the log is kept under %v", p.log.Policy())
 	}
 }
 

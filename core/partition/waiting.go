@@ -83,6 +83,11 @@ func (f *fifo[T]) pop() T {
 	return v
 }
 
+// Waiting is how many requests to produce or to delete records are held back.
+func (p *Partition) Waiting() int {
+	return len(p.produces.one.items) - p.produces.one.first + len(p.produces.all.items) - p.produces.all.first + len(p.deletes)
+}
+
 // Watch is a reader's wish to be told when any of several partitions has something new. It fires at most once.
 type Watch struct {
 	fire func()

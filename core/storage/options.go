@@ -93,6 +93,8 @@ const (
 	lanePrepare          = LaneBase + 2 // the journal's spare files
 	laneFiles            = LaneBase + 3 // meta.properties, markers, checkpoints
 	laneSpread           = LaneBase + 4 // and Options.Lanes-1 more: what concerns one log
+	laneClose            = LaneBase + 1<<31
+	closeLanes           = 32 // from laneClose on: where the logs are closed at a stop, when nothing else runs
 )
 
 // laneOf spreads logs over lanes. A partition keeps its lane when its topic is deleted and made again, so that the two cannot meet.

@@ -153,7 +153,7 @@ func (s *Store) end(r *removal, l *Log) {
 		s.moveAway(r, nil)
 		return
 	}
-	s.closeLog(l, func(err error) { s.moveAway(r, err) })
+	s.closeLog(l, s.laneOf(l.id), func(err error) { s.moveAway(r, err) })
 }
 
 // removing finds the removal that still holds the name.
@@ -166,11 +166,11 @@ func (s *Store) removing(dir string) *removal {
 	return nil
 }
 
-// closeLog lets everything end that is under way in the log, and closes it. then gets the error.
-func (s *Store) closeLog(l *Log, then func(error)) {
-	again := func() func() { return func() { s.closeLog(l, then) } }
+// closeLog lets everything end that is under way in the log, and closes it on a lane. then gets the error.
+func (s *Store) closeLog(l *Log, lane env.Lane, then func(error)) {
+	again := func() func() { return func() { s.closeLog(l, lane, then) } }
 	if c := l.Log.TakeClose(); c != nil {
-		s.Jobs.Start(s.laneOf(l.id), func() func() {
+		s.Jobs.Start(lane, func() func() {
 			c.Run()
 			return func() { then(l.Log.Closed(c)) }
 		})
@@ -189,7 +189,7 @@ func (s *Store) closeLog(l *Log, then func(error)) {
 			if err := l.Log.Wrote(w); err != nil {
 				s.fail(err)
 			}
-			s.closeLog(l, then)
+			s.closeLog(l, lane, then)
 		}
 	})
 }

@@ -49,6 +49,7 @@ func (s *Store) EndDrain() {
 	s.startPrepare()
 	s.continueRecycle()
 	s.startSyncs()
+	s.startTurn() // a log of which all was synced already may have files to remove: nothing else has a drain follow that
 	s.startCheckpoint()
 	s.memory.bound(s)
 	s.continueStop()
@@ -227,11 +228,11 @@ func (s *Store) enterEntry(l *Log, e journal.Entry) {
 }
 
 // join makes the journal hold the log from the offset on. What is below must be durable in the log's own files before anything above
-// counts (S3).
+// counts (S3). So must be the end of a cut that the process before began: power could bring back what it has taken, in the place of what follows.
 func (s *Store) join(l *Log, at record.Offset) {
 	l.joined, l.base = true, at
 	s.enterEntry(l, journal.Entry{Kind: journal.Join, Offset: at})
-	if l.RecoveryPoint() >= at {
+	if l.RecoveryPoint() >= at && !l.unsaid {
 		l.gate = 0
 		s.enterEntry(l, journal.Entry{Kind: journal.Anchor, Offset: at})
 		return

@@ -296,7 +296,7 @@ func (s *Store) resume(l *Log, p *plan) {
 	l.written = l.last
 	// With the same end and the same epoch of the last record the journal holds what the log holds, and not what was there before a truncation. A log
 	// whose start was put back with it must be synced, so that the start is durable again before anybody reads (R3).
-	if p != nil && !t.short && t.start == 0 && t.end == l.EndOffset() && l.EpochAt(t.end-1) == p.epoch {
+	if p != nil && !t.short && !t.cutBack && t.start == 0 && t.end == l.EndOffset() && l.EpochAt(t.end-1) == p.epoch {
 		m := l.RecoveryMark()
 		m.End = l.EndOffset()
 		l.joined, l.base = true, t.end

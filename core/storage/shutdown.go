@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lignum/core/commitlog/checkpoint"
+	"lignum/core/env"
 )
 
 // stopper is a clean stop on its way.
@@ -24,7 +25,8 @@ const (
 )
 
 // Shutdown ends the store: everything is written and synced, the logs are closed, the checkpoints written, and last of all the
-// marker of a clean stop, which speaks of the broker epoch (S6). done gets the first error; there is no marker then.
+// marker of a clean stop, which speaks of the broker epoch (S6). done gets the first error; there is no marker then, nor beside a
+// partition that is offline.
 func (s *Store) Shutdown(brokerEpoch int64, done func(error)) {
 	if s.failure != nil || s.state != running {
 		s.state = stopped
@@ -65,8 +67,8 @@ func (s *Store) continueStop() {
 func (s *Store) closeLogs() {
 	st := s.stopper
 	st.closing = len(s.order)
-	for _, l := range s.order {
-		s.closeLog(l, func(err error) {
+	for i, l := range s.order {
+		s.closeLog(l, laneClose+env.Lane(i%closeLanes), func(err error) {
 			st.closing--
 			if err != nil {
 				s.fail(fmt.Errorf("close %s: %w", l.dir, err))
@@ -75,13 +77,14 @@ func (s *Store) closeLogs() {
 	}
 }
 
-// leaveMarker is the last step.
+// leaveMarker is the last step. Beside a partition that is offline no stop is clean: the next start would take what is bad there for good, and
+// the log for shorter than what was promised of it (L7).
 func (s *Store) leaveMarker() {
-	st, disk, closeJournal := s.stopper, s.Disk, s.journal.Close()
+	st, disk, closeJournal, clean := s.stopper, s.Disk, s.journal.Close(), len(s.offline) == 0
 	st.step = ending
 	s.Jobs.Start(laneFiles, func() func() {
 		err := closeJournal()
-		if err == nil {
+		if err == nil && clean {
 			err = checkpoint.Write(disk, rootDir, checkpoint.CleanShutdownFile, checkpoint.EncodeCleanShutdown(st.brokerEpoch))
 		}
 		return func() {

@@ -238,7 +238,15 @@ func TestDamagedPartitionGoesOffline(t *testing.T) {
 			file = bad.log.Dir() + "/" + e.Name
 		}
 	}
-	for range 2 {
+	for round := range 3 {
+		if round == 2 {
+			w.store.Shutdown(1, func(err error) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+			w.settle()
+		}
 		w.disk.Kill()
 		w.disk.Rot(file, 70, 1)
 		w.boot()

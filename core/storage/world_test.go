@@ -34,6 +34,7 @@ type model struct {
 	emptied  record.Offset // the greatest offset at which that ever happened: what is known of producers from before is gone
 	asked    record.Offset // where the log was asked to start
 	older    [][]uint64    // histories that truncations have ended since the last crash
+	unsure   int           // what is below may have any of several histories: the log was empty there after a crash
 	start    record.Offset
 	durable  record.Offset // promised to survive a loss of power
 	written  record.Offset // promised to survive the end of the process
@@ -386,7 +387,7 @@ func (w *world) checkProducer(m *model) {
 	for base > 0 && m.values[base-1]%2 == 0 {
 		base--
 	}
-	if last == 0 || record.Offset(base) < m.emptied {
+	if last == 0 || record.Offset(base) < m.emptied || base < m.unsure {
 		return
 	}
 	v, err := m.log.Producers().Check(batchOf(0, last-base, 0, record.Offset(base), m))
@@ -409,6 +410,11 @@ func (w *world) compare(m *model, values []uint64, promised record.Offset) {
 	}
 	if within(m.values) {
 		m.values = m.values[:end]
+		for _, h := range m.older {
+			if start == end && within(h) && !slices.Equal(h[:end], m.values) {
+				m.unsure = int(end)
+			}
+		}
 		return
 	}
 	for _, h := range m.older {

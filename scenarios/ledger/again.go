@@ -36,6 +36,13 @@ func (p *Partition) heir(b *Batch) bool {
 	return true
 }
 
+// mayInherit says whether something that a producer sent to a predecessor may lie here, though nobody has read it yet.
+func (p *Partition) mayInherit(id record.ProducerID) bool {
+	return slices.ContainsFunc(p.before, func(old *Partition) bool {
+		return slices.ContainsFunc(old.batches, func(b *Batch) bool { return b.late && b.Producer == id && !b.refusedForGood() })
+	})
+}
+
 // Verbatim says whether batches are kept as they were sent, but for what a broker assigns.
 func (p *Partition) Verbatim() bool { return !p.settings.Recompressed }
 

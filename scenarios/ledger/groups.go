@@ -35,7 +35,9 @@ func NewGroups(l *Ledger) *Groups { return &Groups{ledger: l} }
 
 // Group are the books of one group.
 type Group struct {
-	ID     string
+	ID string
+	// Mixed: it changes between the protocols. A generation of the classic protocol may then be a member's own epoch.
+	Mixed  bool
 	groups *Groups
 
 	offsets map[OffsetKey]*offsetBooks
@@ -58,12 +60,13 @@ type offsetBooks struct {
 	committed uint64 // that were acknowledged
 }
 
-// membership is when a member was surely in the group: whoever was dropped never comes back under its id.
+// membership is when a member was surely in the group: whoever was dropped never comes back under its id, unless it says that it joins again.
 type membership struct {
 	first, last int64
-	epoch       int32 // the highest that it was told, in the consumer protocol
-	epochAt     int64 // when
-	gone        int64 // when it was told that it is a member no more, in the consumer protocol; forever before
+	before      [][2]int64 // the same, before it asked to join again; see Rejoins
+	epoch       int32      // the highest that it was told, in the consumer protocol or where it is mixed with the classic one
+	epochAt     int64      // when
+	gone        int64      // when it was told that it is a member no more, in the consumer protocol; forever before
 }
 
 // completion is a generation of the classic protocol that is complete: somebody was told its part.
@@ -210,19 +213,20 @@ func (c *Commit) Took() {
 		g.claims = append(g.claims, claim{"C2", "a commit of nobody in particular", c.call, g.now()})
 		return
 	}
-	if who.Classic {
+	if who.Classic && !g.Mixed {
 		for _, later := range g.completions {
 			g.check("C2", later.generation <= who.Generation || later.sent < who.Since || later.received >= c.call,
 				"member %s commits as of generation %d, although generation %d was complete", who.ID, who.Generation, later.generation)
 		}
-		if other, ok := g.instances[who.Instance]; ok && who.Instance != "" {
-			g.check("C8", other.member == who.ID || other.sent < who.Since || other.received >= c.call,
-				"member %s commits as instance %s, which is %s by now", who.ID, who.Instance, other.member)
-		}
 	} else if m := g.members[who.ID]; m != nil {
-		g.check("C2", m.epoch <= who.Generation || m.epochAt >= c.call, "member %s commits as of epoch %d, although it was told epoch %d", who.ID, who.Generation,
+		forgotten := g.Mixed && (g.groups.Reborn || g.deleted)
+		g.check("C2", m.epoch <= who.Generation || m.epochAt >= c.call || forgotten, "member %s commits as of epoch %d, although it was told epoch %d", who.ID, who.Generation,
 			m.epoch)
 		g.check("C2", m.gone >= c.call, "member %s commits, although it was told that it is none any more", who.ID)
+	}
+	if other, ok := g.instances[who.Instance]; ok && who.Instance != "" {
+		g.check("C8", other.member == who.ID || other.sent < who.Since || other.received >= c.call,
+			"member %s commits as instance %s, which is %s by now", who.ID, who.Instance, other.member)
 	}
 	g.Alive(who.ID, c.call)
 }
@@ -239,7 +243,19 @@ func (g *Group) Alive(member string, sent int64) {
 		m = &membership{first: g.now(), gone: forever}
 		g.members[member] = m
 	}
+	if m.first == forever {
+		m.first = g.now()
+	}
 	m.last = max(m.last, sent)
+}
+
+// Rejoins notes that a member of the classic protocol asks to join once more. Where the protocols are mixed it may have been dropped before, and come back under
+// its id.
+func (g *Group) Rejoins(member string) {
+	if m := g.members[member]; m != nil && g.Mixed && m.first != forever {
+		m.before = append(m.before, [2]int64{m.first, m.last})
+		m.first = forever
+	}
 }
 
 // Completed notes that a member was told its part of a generation of the classic protocol. The token names the assignment that it was
@@ -262,13 +278,18 @@ func (g *Group) Completed(member, instance string, generation int32, sent int64,
 	}
 }
 
-// Told notes that a member of the consumer protocol was told an epoch (C8).
-func (g *Group) Told(member string, epoch int32, sent int64) {
+// Told notes that a member was told an epoch of its own (C8).
+func (g *Group) Told(member, instance string, epoch int32, sent int64) {
 	g.Alive(member, sent)
 	m := g.members[member]
-	g.check("C8", m.epoch <= epoch || m.epochAt >= sent, "member %s is told epoch %d after epoch %d", member, epoch, m.epoch)
+	// A member of the classic protocol may come back under its id to a group that was forgotten meanwhile.
+	forgotten := g.Mixed && (g.groups.Reborn || g.deleted)
+	g.check("C8", m.epoch <= epoch || m.epochAt >= sent || forgotten, "member %s is told epoch %d after epoch %d", member, epoch, m.epoch)
 	if epoch > m.epoch {
 		m.epoch, m.epochAt = epoch, g.now()
+	}
+	if instance != "" {
+		g.instances[instance] = named{member, sent, g.now()}
 	}
 }
 
@@ -298,8 +319,10 @@ func (g *Group) occupied() [][2]int64 {
 	var list [][2]int64
 	//house:anyorder they are sorted below
 	for _, m := range g.members {
-		if m.first < m.last {
-			list = append(list, [2]int64{m.first, m.last})
+		for _, s := range append(m.before, [2]int64{m.first, m.last}) {
+			if s[0] < s[1] {
+				list = append(list, s)
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b [2]int64) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })

@@ -81,12 +81,12 @@ func TestGroupOffsets(t *testing.T) {
 			commit(r, Member{ID: "m1", Generation: 1, Since: 3, Classic: true})
 		}},
 		{"C2, an old epoch", []string{"C2"}, func(r *groupRig) {
-			r.at(5).group.Told("m", 2, 4)
+			r.at(5).group.Told("m", "", 2, 4)
 			r.at(10)
 			commit(r, Member{ID: "m", Generation: 1})
 		}},
 		{"C2, one that is gone", []string{"C2"}, func(r *groupRig) {
-			r.at(5).group.Told("m", 2, 4)
+			r.at(5).group.Told("m", "", 2, 4)
 			r.at(6).group.Gone("m")
 			r.at(10)
 			commit(r, Member{ID: "m", Generation: 2})

@@ -247,6 +247,12 @@ var stories = []struct {
 	{"a producer's first batch was too large, and is out of order behind the next one", Settings{RetentionBytes: -1, RetentionMs: -1, SegmentBytes: 60}, func(r *rig) {
 		r.p.SequenceRefused(r.p.Plan(build(7, 0), -1), "OUT_OF_ORDER_SEQUENCE_NUMBER")
 	}, ""},
+	{"a producer's first batch for a topic is out of order behind what it had sent to one of the same name", Settings{RetentionBytes: -1, RetentionMs: -1, SegmentBytes: 4000}, func(r *rig) {
+		try := r.p.Plan(build(7, 5), -1).Try()
+		r.again()
+		try.Answered(wire.None, 0)
+		r.p.SequenceRefused(r.p.Plan(build(7, 0), -1), "OUT_OF_ORDER_SEQUENCE_NUMBER")
+	}, ""},
 	{"deleted, and back", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.p.Earliest(r.Look(1), 0) }, "R3"},
 	{"deleted by nobody", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Earliest(r.Look(1), 1) }, "R2"},
 	{"replicated, acks=1 is lost with an election", three(false), func(r *rig) { r.acked(1, 0); r.leader++; r.p.Settle(0, 0) }, ""},
@@ -333,6 +339,23 @@ func TestHistory(t *testing.T) {
 	r.fetch(0, 1, false, a) // the end goes back
 	if v := linearizability.JudgePartition(r.p.History()); v != linearizability.Violated {
 		t.Error(v)
+	}
+}
+
+// TestHistoryOfWhatCameAgain: a batch was read, then deleted, and a leader that does not know who wrote it took it once more.
+func TestHistoryOfWhatCameAgain(t *testing.T) {
+	r := newRig(three(false))
+	r.p.Retention(1, -1)
+	b := build(7, 0)
+	books := r.p.Plan(b, -1)
+	books.Try()
+	r.fetch(0, 1, false, b)
+	r.p.Earliest(r.Look(1), 1)
+	r.leader++
+	again := books.Try()
+	again.Answered(wire.None, 1)
+	if v := linearizability.JudgePartition(r.p.History()); v != linearizability.Linearizable || len(r.failed) > 0 {
+		t.Error(v, r.failed)
 	}
 }
 

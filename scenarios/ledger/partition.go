@@ -34,6 +34,7 @@ type Partition struct {
 	batches []*Batch
 	slots   []slot // what is known to lie where, by offset; no two overlap
 	gone    []slot // what was there before the first loss and went
+	removed []slot // what was deleted, and lies in the log once more since
 	lost    uint64 // records that went with permission
 	sights  []sight
 	moved   bool   // its replicas may have moved
@@ -49,6 +50,7 @@ type Partition struct {
 	before      []*Partition  // of topics of the same name that were deleted
 	inherited   bool          // something sent to one of them came here
 	wounded     bool          // the medium lied in one of its files
+	mended      bool          // none of the replicas that are there has such a file
 	excused     bool          // what lies from excusedFrom on may be gone without a trace
 	excusedFrom record.Offset
 	reads       []history.Op
@@ -270,6 +272,7 @@ func (p *Partition) forgetLosable(b *Batch) {
 func (p *Partition) forgetRemoved(b *Batch) {
 	for i := 0; i < len(p.slots) && b.places > 1 && p.elects(); {
 		if s := &p.slots[i]; s.batch == b && (p.mayRetain || s.base < max(p.deleteUpTo, p.start)) {
+			p.removed = append(p.removed, *s)
 			p.lose(i)
 			continue
 		}
@@ -292,7 +295,7 @@ func (p *Partition) placesOf(b *Batch) []record.Offset {
 func (p *Partition) SequenceRefused(b *Batch, code string) {
 	// Nobody knew the producer here: then a later batch that was sent at once may have been taken while this one was refused, for its size or by a deposed leader.
 	unknown := b.Sequence == 0 && (p.elects() || p.settings.Recompressed || (p.settings.SegmentBytes > 0 && b.Size > p.settings.SegmentBytes))
-	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited
+	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited || p.mayInherit(b.Producer)
 	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
 		p.Name, b.Number, b.Producer, b.Sequence, code)
 }

@@ -85,6 +85,7 @@ func (p *Partition) History() history.Log {
 	until := forever
 	slots := slices.Clone(p.slots)
 	if p.keeps() {
+		slots = p.withRemoved(slots)
 		// What a fault may have taken unseen, and was deleted since, is not known to have been there.
 		slots = slices.DeleteFunc(slots, func(s slot) bool { return p.losable(&s) })
 	} else {
@@ -112,6 +113,17 @@ func (p *Partition) History() history.Log {
 // Told says whether anybody was told something that the partition's history has to explain.
 func (p *Partition) Told() bool {
 	return len(p.reads) > 0 || slices.ContainsFunc(p.slots, func(s slot) bool { return s.ackedAt < forever })
+}
+
+// withRemoved adds what was deleted and sent again: readers may have seen it where it lay first.
+func (p *Partition) withRemoved(slots []slot) []slot {
+	for _, s := range p.removed {
+		i, _ := slices.BinarySearchFunc(slots, s.base, func(s slot, o record.Offset) int { return cmp.Compare(s.base, o) })
+		if (i == 0 || slots[i-1].next() <= s.base) && (i == len(slots) || s.next() <= slots[i].base) {
+			slots = slices.Insert(slots, i, s)
+		}
+	}
+	return slots
 }
 
 // addAppends adds the appends below the greatest end that is known. What nobody saw, and was deleted since, is an append of unknown

@@ -223,7 +223,7 @@ func copyTree(from, to string) error {
 }
 
 var (
-	foundLine = regexp.MustCompile(`^seed (\d+) at [0-9.]+s (\S*) (\S+): (white box: )?`)
+	foundLine = regexp.MustCompile(`^seed (\d+) at [0-9.]+s (\S*) (\S+): (?:n\d+: )?(white box: )?`)
 	seedsLine = regexp.MustCompile(`^seeds +(\d+) `)
 )
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,12 +42,25 @@ func (r *runner) tryModel(id, scratch string, t seededTest) (o outcome) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.run", "^"+t.name+"$", "-test.failfast", "-rapid.checks=100000", "-rapid.shrinktime=1ms", "-rapid.nofailfile",
-		"-rapid.seed="+strconv.FormatUint(max(r.from, 1), 10))
+	args := []string{"-test.run", "^" + t.name + "$", "-test.failfast"}
+	if drawn(filepath.Join(r.root, t.pkg)) {
+		args = append(args, "-rapid.checks=100000", "-rapid.shrinktime=1ms", "-rapid.nofailfile", "-rapid.seed="+strconv.FormatUint(max(r.from, 1), 10))
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = filepath.Join(r.root, t.pkg) // where its testdata is
 	out, _ := cmd.Output()
 	o.took = spent(cmd)
 	o.readModel(out)
 	return o
+}
+
+// drawn says whether the tests of a package know the flags of package rapid.
+func drawn(dir string) bool {
+	names, _ := filepath.Glob(filepath.Join(dir, "*_test.go")) // the pattern is a good one
+	return slices.ContainsFunc(names, func(name string) bool {
+		content, _ := os.ReadFile(name)
+		return bytes.Contains(content, []byte(`"pgregory.net/rapid"`))
+	})
 }
 
 var (

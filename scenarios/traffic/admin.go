@@ -180,7 +180,8 @@ func (a *Admin) create(o TopicOptions) {
 			a.stage.Created = append(a.stage.Created, got.Topics[0].TopicID)
 		}
 		if code != wire.None && code != wire.TopicAlreadyExists {
-			a.stage.Books.Check("V2", code.Retriable() || code == wire.InvalidReplicationFactor && len(a.stage.Nodes) > 1, "creating topic %s is refused with %s", o.Name, code)
+			// A broker of a cluster that stops takes no new replicas.
+			a.stage.Books.Check("V2", code.Retriable() || code == wire.InvalidReplicationFactor && o.Replicas > 0, "creating topic %s is refused with %s", o.Name, code)
 			a.busy = false
 			return
 		}
@@ -211,6 +212,10 @@ func (a *Admin) find(from *peer, o TopicOptions) {
 			ready := a.o.Ready
 			a.o.Ready = nil
 			ready()
+		}
+		if a.o.Policies && a.rand.Below(2) == 0 { // while some broker may still be making its log
+			a.busy, a.peer = true, from
+			a.alterPolicy(a.stage.Targets[len(a.stage.Targets)-1])
 		}
 	})
 }

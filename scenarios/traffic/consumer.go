@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,16 +65,51 @@ func NewConsumer(s *Stage, o ConsumerOptions) *Consumer {
 	for i := range s.Nodes {
 		c.fetchers = append(c.fetchers, &fetcher{place: i})
 	}
+	s.consumers = append(s.consumers, c)
 	c.later()
 	return c
 }
 
 func (c *Consumer) later() { c.stage.World.After(c.rand.Between(0, 2*c.o.Pace), c.poll) }
 
+// hurry has a consumer read to the end as fast as it may.
+func (c *Consumer) hurry() {
+	c.o.Pace, c.o.ReRead, c.o.MinBytes, c.o.MaxBytes, c.o.PartBytes = 20*time.Millisecond, 0, 0, 1<<20, 1<<20
+}
+
+// oldest is the oldest version of Fetch that suits a consumer: earlier ones know of no racks, and a follower answers none of them.
+func (c *Consumer) oldest() int16 {
+	if c.o.Rack != "" {
+		return 11
+	}
+	return 7
+}
+
+// Unread says what some consumer has not read of what lies below the end of a partition, as end tells it; "" if everything was read by all.
+func (s *Stage) Unread(end func(*Target) (record.Offset, bool)) string {
+	for _, c := range s.consumers {
+		for _, t := range s.open() {
+			if s.Excused != nil && s.Excused(t) {
+				continue
+			}
+			switch e, ok := end(t); {
+			case !ok:
+				return "nobody can say where " + t.Books.Name + " ends"
+			case c.at(t).Position < e:
+				return fmt.Sprintf("consumer %s is at %d of %s, which ends at %d", c.o.Name, c.at(t).Position, t.Books.Name, e)
+			}
+		}
+	}
+	return ""
+}
+
 func (c *Consumer) poll() {
-	if c.stage.Quiet {
+	switch {
+	case c.stage.Quiet && !c.stage.Reading:
 		c.routes.close()
 		return
+	case c.stage.Quiet:
+		c.hurry()
 	}
 	c.later()
 	for _, f := range c.fetchers {
@@ -85,7 +121,7 @@ func (c *Consumer) poll() {
 		case f.busy:
 		case f.peer == nil || f.peer.over:
 			f.session, f.epoch, f.asked = 0, 0, nil
-			f.version = version(&c.rand, wire.Fetch, 7)
+			f.version = version(&c.rand, wire.Fetch, c.oldest())
 			f.peer = c.routes.link(f.place)
 		case f.peer.ready:
 			c.fetch(f, targets)
@@ -137,14 +173,14 @@ func (c *Consumer) fetch(f *fetcher, targets []*Target) {
 	if c.moved(f, targets) {
 		f.epoch = 0
 	}
-	f.asked = targets
 	for _, t := range targets {
 		at := c.at(t)
-		if at.by != f || f.epoch == 0 {
+		if at.by != f || f.epoch == 0 || !slices.Contains(f.asked, t) {
 			at.told = -1
 		}
 		at.by, at.flying = f, true
 	}
+	f.asked = targets
 	r := fetchRequest(f.version, targets, func(t *Target) (record.Offset, bool) {
 		at := c.at(t)
 		changed := at.told != at.Position || !c.o.Sessions

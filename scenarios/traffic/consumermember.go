@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -19,15 +20,22 @@ type ConsumerMember struct {
 	lostAt  int64 // when it has let go of them
 	changed bool  // what it has is not yet told
 	beatAt  int64
+	regex   string   // what it wants, if it uses expressions
+	named   []string // and besides
 }
 
 // NewConsumerMember starts a member of the consumer protocol.
 func NewConsumerMember(b *Band, o MemberOptions) *ConsumerMember {
+	m := newConsumerMember(b, o)
+	m.later()
+	return m
+}
+
+func newConsumerMember(b *Band, o MemberOptions) *ConsumerMember {
 	o.Session = b.Session
 	m := &ConsumerMember{life: newLife(b, o, false)}
 	b.lives = append(b.lives, &m.life)
 	m.die()
-	m.later()
 	return m
 }
 
@@ -40,6 +48,7 @@ func (m *ConsumerMember) die() {
 	m.number++
 	m.member = fmt.Sprintf("%s-%d", m.o.Name, m.number)
 	m.epoch, m.busy, m.whole, m.losing = 0, false, true, nil
+	m.ended()
 }
 
 func (m *ConsumerMember) act() {
@@ -48,7 +57,7 @@ func (m *ConsumerMember) act() {
 		return
 	}
 	m.later()
-	if m.trouble(m.die) || m.busy {
+	if m.benched || m.trouble(m.die) || m.busy {
 		return
 	}
 	p := m.seat.link()
@@ -88,10 +97,7 @@ func (m *ConsumerMember) beat(p *peer) {
 	v := int16(1)
 	if m.whole || m.epoch == 0 || m.rand.Below(8) == 0 {
 		r.RebalanceTimeoutMillis = int32(m.o.Rebalance / time.Millisecond)
-		if r.SubscribedTopicNames = m.Topics; m.o.Regex {
-			regex := "t.*"
-			r.SubscribedTopicNames, r.SubscribedTopicRegex = []string{}, &regex
-		}
+		m.subscribe(r)
 		if m.o.Assignor != "" {
 			r.ServerAssignor = &m.o.Assignor
 		}
@@ -116,10 +122,34 @@ func (m *ConsumerMember) beat(p *peer) {
 	})
 }
 
+// subscribe says which topics the member wants. One that uses regular expressions changes its mind now and then, also back to names.
+func (m *ConsumerMember) subscribe(r *kmsg.ConsumerGroupHeartbeatRequest) {
+	if r.SubscribedTopicNames = m.Topics; !m.o.Regex {
+		return
+	}
+	if m.epoch == 0 || !m.Calm && m.rand.Below(8) == 0 {
+		all := strings.Join(m.Topics, "|")
+		list := []string{all, all, "t.*", "[tu][0-9]?", ".*" + m.Topics[0], ""}
+		m.regex, m.named = list[m.rand.Below(int64(len(list)))], nil
+		if m.Crowd.Books.Expiring {
+			m.regex = list[m.rand.Below(2)*2] // what nobody reads any more would expire
+		}
+		if m.regex == "" || m.rand.Below(4) == 0 {
+			m.named = m.Topics[:1+m.rand.Below(int64(len(m.Topics)))]
+		}
+		m.count("expressions")
+	}
+	r.SubscribedTopicNames, r.SubscribedTopicRegex = append([]string{}, m.named...), &m.regex
+}
+
 // told are the partitions that the member has, as it tells them.
 func (m *ConsumerMember) told() []kmsg.ConsumerGroupHeartbeatRequestTopic {
 	list := []kmsg.ConsumerGroupHeartbeatRequestTopic{}
-	for _, t := range m.owned() {
+	has := m.holder.Has()
+	for _, t := range m.Stage.Targets {
+		if !slices.Contains(has, keyOf(t)) {
+			continue
+		}
 		if n := len(list); n == 0 || list[n-1].TopicID != t.ID {
 			list = append(list, kmsg.ConsumerGroupHeartbeatRequestTopic{TopicID: t.ID})
 		}
@@ -138,7 +168,7 @@ func (m *ConsumerMember) answered(sent int64, got *kmsg.ConsumerGroupHeartbeatRe
 		m.disturbed(code)
 		return
 	}
-	m.Books.Told(m.member, got.MemberEpoch, sent)
+	m.Books.Told(m.member, m.o.Instance, got.MemberEpoch, sent)
 	if got.MemberEpoch != m.epoch {
 		m.remember()
 		m.epoch, m.since = got.MemberEpoch, m.Stage.now()

@@ -18,8 +18,8 @@ type KeeperOptions struct {
 	Pace  time.Duration
 	// Commits: it commits offsets without being a member. Deletes: it deletes groups and offsets.
 	Commits, Deletes bool
-	// Consumer: the group follows the consumer protocol.
-	Consumer bool
+	// Consumer: the group follows the consumer protocol; Mixed: it may follow either.
+	Consumer, Mixed bool
 }
 
 // Keeper commits offsets of a group without being a member, fetches all that there are, describes, lists and deletes.
@@ -86,7 +86,7 @@ func (k *Keeper) act() {
 		k.deleteOffset(p, some[0], done)
 	case what == 12:
 		k.list(p, done)
-	case k.o.Consumer:
+	case k.o.Consumer, k.o.Mixed:
 		k.describeConsumer(p, done)
 	default:
 		k.describe(p, done)
@@ -196,6 +196,13 @@ func (k *Keeper) describeConsumer(p *peer, done func(wire.ErrorCode, bool)) {
 		var members []string
 		for _, m := range got.Groups[0].Members {
 			members = append(members, m.MemberID)
+			if m.MemberType != got.Groups[0].Members[0].MemberType {
+				k.Counts["groups of both protocols"]++
+			}
+		}
+		if code := wire.ErrorCode(got.Groups[0].ErrorCode); code == wire.GroupIDNotFound && k.o.Mixed {
+			k.describe(p, done)
+			return
 		}
 		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State, members)
 		done(wire.ErrorCode(got.Groups[0].ErrorCode), true)

@@ -43,12 +43,22 @@ type life struct {
 	awake   int64
 	pasts   []ledger.Member // as whom it could commit before
 	classic bool
+	benched bool   // it does nothing: somebody else acts in its place, or it has quit
+	calm    bool   // it has seen that the faults are over
+	onEnd   func() // is called when a life has ended, if it is not nil
 }
 
 func newLife(b *Band, o MemberOptions, classic bool) life {
 	return life{
 		Band: b, o: o, rand: b.Stage.World.Stream(domainMember, o.Actor), client: int(o.Actor), seat: b.Stage.seat(o.Name, b.Books.ID, o.Actor),
 		holder: b.Books.Holder(o.Name), epoch: -1, classic: classic,
+	}
+}
+
+// ended is the end of a life.
+func (l *life) ended() {
+	if l.onEnd != nil {
+		l.onEnd()
 	}
 }
 
@@ -82,6 +92,11 @@ func (l *life) owned() (list []*Target) {
 // trouble may have the member do something that it should not, and reports whether it is away because of that. gone ends its life.
 func (l *life) trouble(gone func()) bool {
 	now := l.Stage.now()
+	if l.Calm && !l.calm {
+		if l.calm = true; l.quits(gone) {
+			return true
+		}
+	}
 	if now < l.awake {
 		return true
 	}
@@ -107,6 +122,21 @@ func (l *life) trouble(gone func()) bool {
 	default:
 		return false
 	}
+	return true
+}
+
+// quits has one of a few members crash for good when the faults are over: the group has to notice by itself (V6).
+func (l *life) quits(gone func()) bool {
+	r := l.Stage.World.Stream(domainQuit, l.o.Actor)
+	if !l.o.Restless || r.Below(4) > 0 {
+		return false
+	}
+	l.count("member quits")
+	l.Stage.tell(l.o.Name, "%s quits", l.member)
+	l.remember()
+	l.seat.close()
+	gone()
+	l.benched = true
 	return true
 }
 
@@ -153,9 +183,14 @@ const (
 
 // NewMember starts a member of the classic protocol.
 func NewMember(b *Band, o MemberOptions) *Member {
+	m := newMember(b, o)
+	m.later()
+	return m
+}
+
+func newMember(b *Band, o MemberOptions) *Member {
 	m := &Member{life: newLife(b, o, true)}
 	b.lives = append(b.lives, &m.life)
-	m.later()
 	return m
 }
 
@@ -167,7 +202,7 @@ func (m *Member) act() {
 		return
 	}
 	m.later()
-	if m.trouble(func() { m.die() }) || m.busy {
+	if m.benched || m.trouble(m.die) || m.busy {
 		return
 	}
 	p := m.seat.link()
@@ -195,6 +230,7 @@ func (m *Member) die() {
 	m.holder.DropAll()
 	m.member, m.epoch, m.state, m.busy = "", -1, outside, false
 	m.number++
+	m.ended()
 }
 
 // lose is the end of a part in a generation. The member keeps its id if it may.
@@ -202,7 +238,7 @@ func (m *Member) lose(id bool) {
 	m.remember()
 	m.holder.DropAll()
 	if m.state = outside; id {
-		m.member = ""
+		m.member, m.epoch = "", -1
 	}
 }
 
@@ -228,6 +264,7 @@ func (m *Member) join(p *peer) {
 	m.busy = true
 	m.remember()
 	m.holder.DropAll()
+	m.Books.Rejoins(m.member)
 	r := kmsg.NewPtrJoinGroupRequest()
 	r.Group, r.MemberID, r.InstanceID, r.ProtocolType = m.Books.ID, m.member, m.instance(), "consumer"
 	r.SessionTimeoutMillis, r.RebalanceTimeoutMillis = int32(m.o.Session/time.Millisecond), int32(m.o.Rebalance/time.Millisecond)
@@ -246,7 +283,7 @@ func (m *Member) join(p *peer) {
 		m.Stage.tell(m.o.Name, "joined %s: %s, %s, generation %d, leader %s", m.Books.ID, code, got.MemberID, got.Generation, got.LeaderID)
 		switch {
 		case code == wire.None:
-			m.member, m.epoch, m.state, m.leader = got.MemberID, got.Generation, joined, nil
+			m.member, m.epoch, m.since, m.state, m.leader = got.MemberID, got.Generation, m.Stage.now(), joined, nil
 			if got.LeaderID == got.MemberID && !got.SkipAssignment {
 				m.leader = got.Members
 			}
@@ -323,6 +360,9 @@ func (m *Member) synced(sent int64, got *kmsg.SyncGroupResponse) {
 		m.since, m.state = m.Stage.now(), working
 		if len(a.UserData) == 8 {
 			m.Books.Completed(m.member, m.o.Instance, m.epoch, sent, binary.BigEndian.Uint64(a.UserData))
+		}
+		if m.Books.Mixed {
+			m.Books.Told(m.member, m.o.Instance, m.epoch, sent)
 		}
 		var keys []ledger.OffsetKey
 		for _, t := range a.Topics {

@@ -35,6 +35,8 @@ type Stage struct {
 	Created [][16]byte
 	// Quiet ends all traffic but the last reader's; Ended that too.
 	Quiet, Ended bool
+	// Reading has consumers go on when it is quiet, and make haste to the end.
+	Reading bool
 	// Wall is the time of day that clients believe in, in milliseconds.
 	Wall int64
 	// Targets are the partitions that there are, in the order in which they came.
@@ -56,8 +58,9 @@ type Stage struct {
 	// Tell gets the clients' side of the story, if it is not nil.
 	Tell func(who, text string)
 
-	usedIDs map[record.ProducerID]bool // that the broker has given out
-	loyals  int                        // clients that were made to linger
+	consumers []*Consumer
+	usedIDs   map[record.ProducerID]bool // that the broker has given out
+	loyals    int                        // clients that were made to linger
 }
 
 // NewStage returns a stage without traffic.
@@ -72,6 +75,9 @@ type Target struct {
 	Index int32
 	Books *ledger.Partition
 }
+
+// Still says whether no client is connected any more.
+func (s *Stage) Still() bool { return len(s.Connections) == 0 }
 
 // tell writes a line of the story.
 func (s *Stage) tell(who, format string, args ...any) {

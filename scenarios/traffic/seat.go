@@ -16,6 +16,8 @@ const (
 	domainSeats = sim.DomainUser + 32 + iota
 	domainMember
 	domainKeeper
+	domainMigrant
+	domainQuit
 )
 
 // Crowd is what all who deal with groups share.
@@ -43,7 +45,9 @@ type Band struct {
 // roll are the ids of the members, in order.
 func (b *Band) roll() (ids []string) {
 	for _, l := range b.lives {
-		ids = append(ids, l.member)
+		if !l.benched {
+			ids = append(ids, l.member)
+		}
 	}
 	slices.Sort(ids)
 	return ids

@@ -41,6 +41,15 @@ const (
 // Write replaces a file as a whole and durably: after a crash at any point it has the old content or the new, and once
 // Write has returned, the new.
 func Write(d env.Disk, dir, name string, content []byte) error {
+	if err := Replace(d, dir, name, content); err != nil {
+		return err
+	}
+	return syncDir(d, dir, Join(dir, name))
+}
+
+// Replace is Write without its last step: after a crash the file has the old content or the new, until a sync of the directory makes it the
+// new for good. Who replaces several files of a directory syncs that once.
+func Replace(d env.Disk, dir, name string, content []byte) error {
 	path := Join(dir, name)
 	if err := writeTemp(d, path+tempSuffix, content); err != nil {
 		return fmt.Errorf("write %s: %w", path+tempSuffix, err)
@@ -48,7 +57,7 @@ func Write(d env.Disk, dir, name string, content []byte) error {
 	if err := d.Rename(path+tempSuffix, path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return syncDir(d, dir, path)
+	return nil
 }
 
 func writeTemp(d env.Disk, path string, content []byte) (err error) {

@@ -175,9 +175,9 @@ func Parse(p []byte) ([]Entry, error) {
 	return all, nil
 }
 
-// Write puts the checkpoint into a partition's directory, as a whole and durably. Jobs only.
-func Write(d env.Disk, dir string, entries []Entry) error {
-	return checkpoint.Write(d, dir, File, Encode(entries))
+// Replace puts the checkpoint into a partition's directory, as a whole. A sync of the directory has to follow. Jobs only.
+func Replace(d env.Disk, dir string, entries []Entry) error {
+	return checkpoint.Replace(d, dir, File, Encode(entries))
 }
 
 // Read gets the entries from a partition's directory; none if there is no checkpoint. Jobs only.

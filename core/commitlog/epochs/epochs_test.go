@@ -154,7 +154,7 @@ func TestFile(t *testing.T) {
 	if strings.TrimRight(string(Encode(want)), " \t\n") != "0\n2\n0 0\n3 100" {
 		t.Errorf("encoded as %q", Encode(want))
 	}
-	if err := Write(d, "t-0", want); err != nil {
+	if err := Replace(d, "t-0", want); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := Read(d, "t-0"); err != nil || !cmp.Equal(got, want) {

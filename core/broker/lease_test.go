@@ -1,0 +1,112 @@
+package broker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lignum/core/wire"
+)
+
+// end asks a node for the end of a partition.
+func (r *rig) end(topic string, partition int32) wire.ErrorCode {
+	r.Helper()
+	q := kmsg.NewPtrListOffsetsRequest()
+	q.ReplicaID = -1
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Partition, p.CurrentLeaderEpoch, p.Timestamp = partition, -1, wire.LatestTimestamp
+	t.Partitions = append(t.Partitions, p)
+	q.Topics = append(q.Topics, t)
+	return wire.ErrorCode(ask[*kmsg.ListOffsetsResponse](r, q, 7).Topics[0].Partitions[0].ErrorCode)
+}
+
+// isolate cuts a node off from all other nodes; its clients still reach it.
+func (c *cluster) isolate(node *rig) {
+	for _, other := range c.nodes {
+		if other != node {
+			c.world.Cut(node.host.End(), other.host.End())
+			c.world.Cut(other.host.End(), node.host.End())
+		}
+	}
+}
+
+// controller is the node that leads the quorum.
+func (c *cluster) controller() (active *rig) {
+	c.until("there is a controller", func() bool {
+		for _, r := range c.nodes {
+			if r.node.Quorum().Leading() {
+				active = r
+			}
+		}
+		return active != nil
+	})
+	return active
+}
+
+// ledBy finds a partition of a topic that a node leads.
+func (c *cluster) ledBy(node *rig, topic string) (partition int32) {
+	c.until("the node leads a partition and says its end", func() bool {
+		for _, p := range c.describe(node, topic) {
+			if c.nodes[p.Leader-1] == node && node.end(topic, p.Partition) == wire.None {
+				partition = p.Partition
+				return true
+			}
+		}
+		return false
+	})
+	return partition
+}
+
+// TestCutOffControllerRenewsNoLease (F7): an active controller that is cut off from the others goes on believing in itself for a while. The lease of its own
+// broker, which it asks without the network, ends with the session that the others would give it all the same.
+func TestCutOffControllerRenewsNoLease(t *testing.T) {
+	both := "broker,controller"
+	c := newCluster(t, 1, both, both, both)
+	c.createTopic(c.nodes[0], "t", 6, 3)
+	active := c.controller()
+	led := c.ledBy(active, "t")
+	c.isolate(active)
+	session := 2 * time.Second
+	c.world.Run(c.world.Now().Add(session / 2))
+	if code := active.end("t", led); code != wire.None {
+		t.Errorf("within the session the end is refused with %v", code)
+	}
+	c.world.Run(c.world.Now().Add(session/2 - session/10 + 10*time.Millisecond))
+	if !active.node.Quorum().Leading() {
+		t.Fatal("it does not believe any more that it is the active controller, which shows nothing")
+	}
+	if code := active.end("t", led); code != wire.NotLeaderOrFollower {
+		t.Errorf("a session after it was cut off the end is told: %v", code)
+	}
+	c.world.HealAll()
+	c.until("somebody tells the end again", func() bool {
+		leader := c.leader(c.nodes[0], "t", led)
+		return leader != nil && leader.end("t", led) == wire.None
+	})
+}
+
+// TestLeaseOfWhoIsCutOffFromTheController (F7): a leader that only the controller does not hear of serves until its session ends, and then no more.
+func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
+	both := "broker,controller"
+	c := newCluster(t, 1, both, both, both)
+	c.createTopic(c.nodes[0], "t", 6, 3)
+	active := c.controller()
+	other := c.nodes[0]
+	if other == active {
+		other = c.nodes[1]
+	}
+	led := c.ledBy(other, "t")
+	c.isolate(other)
+	c.world.Run(c.world.Now().Add(time.Second))
+	if code := other.end("t", led); code != wire.None {
+		t.Errorf("within the session the end is refused with %v", code)
+	}
+	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })
+	if code := other.end("t", led); code != wire.NotLeaderOrFollower {
+		t.Errorf("when another leads the end is told: %v", code)
+	}
+	c.world.HealAll()
+}

@@ -1,0 +1,65 @@
+package storage
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"lignum/core/commitlog"
+	"lignum/core/config"
+	"lignum/core/record"
+	"lignum/sim"
+)
+
+// TestCutThatWasNotFlushed: a process is killed between the cut of a log and the sync of it. The next one goes on behind the cut, and what it
+// answers for must not be replaced by what the cut had taken, when power brings that back.
+func TestCutThatWasNotFlushed(t *testing.T) {
+	w := settledWorld(t, config.Sync)
+	m := w.models[0]
+	put := func(l *Log, first uint64) {
+		t.Helper()
+		if err := l.AppendAt(batchOf(first, 1, 50, l.EndOffset(), m), commitlog.AppendInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		m.values = append(m.values, 0)
+		w.settle()
+	}
+	for value := range uint64(3) {
+		put(m.log, value)
+	}
+	w.stop() // the journal is given up
+	w.boot()
+	w.disk.Watch(func(op sim.Op, _ error) {
+		if op.Kind == sim.OpTruncate && strings.HasSuffix(op.Path, ".log") {
+			w.disk.CrashAt(1)
+		}
+	})
+	l := w.store.Log(m.id)
+	l.Configure(m.settings)
+	l.TruncateTo(2)
+	m.values = m.values[:2]
+	if w.disk.Attempt(w.settle) {
+		t.Fatal("the process outlives the cut")
+	}
+	w.disk.Watch(nil)
+	w.disk.Kill()
+	w.boot()
+	m.epoch++
+	l = w.store.Log(m.id)
+	if l.EndOffset() != 2 {
+		t.Fatalf("the log ends at %d: nothing can be shown", l.EndOffset())
+	}
+	l.Configure(m.settings)
+	l.BeginEpoch(m.epoch)
+	put(l, 100)
+	if l.SafeEnd() != 3 {
+		t.Fatalf("safe end %d, want 3", l.SafeEnd())
+	}
+	want := w.readLog(l)
+	w.disk.PowerBy(sim.LoseAll())
+	w.boot()
+	l = w.store.Log(m.id)
+	if got := w.readLog(l); l.EndOffset() != record.Offset(3) || !slices.Equal(got, want) {
+		t.Errorf("the log ends at %d and holds %v, want %v", l.EndOffset(), got, want)
+	}
+}
