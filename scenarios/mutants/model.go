@@ -9,35 +9,17 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // modelOf is the model or the scripted test that finds a mutant, if the first line of its patch names one: "# model: ./core/partition TestName". Like a seeded
 // test it lives below what a scenario shows; its cases are drawn by package rapid.
-func (r *runner) modelOf(id string) (t seededTest, ok bool) {
-	patch, err := os.ReadFile(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
-	if err != nil {
-		return t, false
-	}
-	first, _, _ := strings.Cut(string(patch), "\n")
-	named, ok := strings.CutPrefix(first, "# model: ")
-	if fields := strings.Fields(named); ok && len(fields) == 2 {
-		return seededTest{fields[0], fields[1]}, true
-	}
-	return t, false
-}
+func (r *runner) modelOf(id string) (t seededTest, ok bool) { return r.named(id, "# model: ") }
 
 // tryModel is try for a mutant that a model finds.
 func (r *runner) tryModel(id, scratch string, t seededTest) (o outcome) {
 	o.id, o.white = id, true
-	tree, binary := filepath.Join(scratch, "tree"), filepath.Join(scratch, "test")
-	if o.trouble = r.mutate(id, tree); o.trouble != nil {
-		return o
-	}
-	if o.trouble = copyTests(filepath.Join(r.root, t.pkg), filepath.Join(tree, t.pkg)); o.trouble != nil {
-		return o
-	}
-	if o.trouble = command(tree, "go", "test", "-c", "-o", binary, t.pkg); o.trouble != nil {
+	var binary string
+	if binary, o.trouble = r.buildTest(id, scratch, t); o.trouble != nil {
 		return o
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)

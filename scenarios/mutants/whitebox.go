@@ -16,30 +16,39 @@ type seededTest struct{ pkg, name string }
 
 // testOf is the test that finds a mutant, if the first line of its patch names one: "# test: ./core/quorum BadDays". Such a mutant lives
 // below what a scenario of the whole broker shows.
-func (r *runner) testOf(id string) (t seededTest, ok bool) {
+func (r *runner) testOf(id string) (t seededTest, ok bool) { return r.named(id, "# test: ") }
+
+// named is the test that the first line of a patch names behind a word.
+func (r *runner) named(id, word string) (t seededTest, ok bool) {
 	patch, err := os.ReadFile(filepath.Join(r.root, "scenarios", "mutants", id+".patch"))
 	if err != nil {
 		return t, false
 	}
 	first, _, _ := strings.Cut(string(patch), "\n")
-	named, ok := strings.CutPrefix(first, "# test: ")
-	if fields := strings.Fields(named); ok && len(fields) == 2 {
+	names, ok := strings.CutPrefix(first, word)
+	if fields := strings.Fields(names); ok && len(fields) == 2 {
 		return seededTest{fields[0], fields[1]}, true
 	}
 	return t, false
 }
 
+// buildTest builds the tests of the mutant's package, as they are in the tree.
+func (r *runner) buildTest(id, scratch string, t seededTest) (binary string, err error) {
+	tree, binary := filepath.Join(scratch, "tree"), filepath.Join(scratch, "test")
+	if err = r.mutate(id, tree); err == nil {
+		err = copyTests(filepath.Join(r.root, t.pkg), filepath.Join(tree, t.pkg))
+	}
+	if err == nil {
+		err = command(tree, "go", "test", "-c", "-o", binary, t.pkg)
+	}
+	return binary, err
+}
+
 // tryTest is try for a mutant that a test finds.
 func (r *runner) tryTest(id, scratch string, t seededTest) (o outcome) {
 	o.id, o.white = id, true
-	tree, binary := filepath.Join(scratch, "tree"), filepath.Join(scratch, "test")
-	if o.trouble = r.mutate(id, tree); o.trouble != nil {
-		return o
-	}
-	if o.trouble = copyTests(filepath.Join(r.root, t.pkg), filepath.Join(tree, t.pkg)); o.trouble != nil {
-		return o
-	}
-	if o.trouble = command(tree, "go", "test", "-c", "-o", binary, t.pkg); o.trouble != nil {
+	var binary string
+	if binary, o.trouble = r.buildTest(id, scratch, t); o.trouble != nil {
 		return o
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
