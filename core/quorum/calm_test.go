@@ -158,7 +158,7 @@ func TestWipedVoterIsReplaced(t *testing.T) {
 		c.empty(m)
 		took := c.until("it votes again", 20*time.Second, func() bool { return c.isVoter(m) })
 		d := c.leader().q.Describe()
-		if len(d.Voters) != 3 || slices.ContainsFunc(d.Voters, func(r quorum.Replica) bool { return r.Directory == before }) {
+		if len(d.Voters) != 3 || slices.ContainsFunc(append(d.Voters, d.Observers...), func(r quorum.Replica) bool { return r.Directory == before }) {
 			t.Errorf("%+v", d)
 		}
 		t.Logf("replaced after %v", took)

@@ -114,7 +114,7 @@ func (q *Quorum) Tick() {
 	if t.pull <= now {
 		q.pull()
 	}
-	q.server.expire(now)
+	q.server.expire(now, &q.members)
 	if q.node == nil {
 		return
 	}

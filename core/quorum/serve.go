@@ -188,13 +188,16 @@ func (s *server) deadline() env.Instant {
 	return s.parked[0].until
 }
 
-// expire forgets what has not been asked for in a while. Pulls that are overdue are answered at the end of the drain.
-func (s *server) expire(now env.Instant) {
+// expire forgets what has not been asked for in a while, and those who have become members: if one of them is a member no more, it was not an
+// observer since. Pulls that are overdue are answered at the end of the drain.
+func (s *server) expire(now env.Instant, current *members) {
 	if s.content != nil && now.Sub(s.used) > contentKept {
 		s.content = nil
 	}
 	if len(s.observers) > 0 {
-		s.observers = slices.DeleteFunc(s.observers, func(o observer) bool { return now.Sub(o.heard) > observerSession })
+		s.observers = slices.DeleteFunc(s.observers, func(o observer) bool {
+			return now.Sub(o.heard) > observerSession || current.named(o.node, o.directory) != nil
+		})
 	}
 }
 

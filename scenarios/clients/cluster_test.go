@@ -110,7 +110,7 @@ func TestClusterNetwork(t *testing.T) {
 	c := startCluster(t, ClusterOptions{Settings: quick(), Network: network})
 	c.survive(t, slices.Concat(networkUpsets(network), processUpsets()), func(topic string, f *franz) {
 		// First for sure what asks most of a leader: it is cut off from the others, whose clients go on, and its readers still reach it.
-		_, leaders := leads(t, f, topic, 0)
+		_, leaders := leads(t, f, topic, 0, 1)
 		cut := networkUpsets(network)[0]
 		t.Logf("node %d for 5s: %s", leaders[0], cut.name)
 		time.Sleep(time.Second)
