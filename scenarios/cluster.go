@@ -31,8 +31,10 @@ type cluster struct {
 	faults  clusterFaults
 	box     clusterBox
 
+	event    sim.Event       // the last one
 	past     *metadata.Image // the newest of the lives that have ended
 	healed   bool
+	copying  copying
 	finished bool
 	readers  int // last readers that are through
 }
@@ -77,6 +79,7 @@ func newCluster(o Options, name string, p clusterPlan) *cluster {
 		})
 	}
 	c.stage.Excused = func(t *traffic.Target) bool { return c.hopeless(record.Partition{Topic: t.ID, Index: t.Index}) }
+	c.world.Observe(func(e sim.Event) { c.event = e })
 	c.faults.begin(c)
 	c.box.begin(c)
 	c.tellPlan()
@@ -144,15 +147,27 @@ func (c *cluster) elections(id record.Partition) uint64 {
 	return uint64(c.box.ghost(id).epoch + 1)
 }
 
-// step looks at what each event may have changed.
+// step looks at what each event may have changed. What a node has of the metadata changes on its loop only, and while the scenario acts.
 func (c *cluster) step() {
 	for _, m := range c.members {
 		if m.armed != "" && !m.host.Running() {
 			c.faults.notice(m)
 		}
-		if m.node != nil && m.host.Running() && m.image().Offset() != m.seenImage {
-			c.box.image(m)
+	}
+	switch c.event.Kind {
+	case sim.EventDrain:
+		c.imageOf(c.members[c.event.Host-1])
+	case sim.EventCall:
+		for _, m := range c.members {
+			c.imageOf(m)
 		}
+	}
+}
+
+// imageOf looks at a node's image of the metadata if it has changed.
+func (c *cluster) imageOf(m *member) {
+	if m.node != nil && m.host.Running() && m.image().Offset() != m.seenImage {
+		c.box.image(m)
 	}
 }
 
@@ -219,7 +234,7 @@ func (c *cluster) heal() {
 	})
 }
 
-// awaitHealth waits until the cluster is whole again (V1, V3). The last fault was at since.
+// awaitHealth waits until the cluster is whole again (V1, V3). The last fault was at since. Replicas that are being copied may take longer: see copying.
 func (c *cluster) awaitHealth(since env.Instant) {
 	problem := c.unwell()
 	switch {
@@ -235,8 +250,8 @@ func (c *cluster) awaitHealth(since env.Instant) {
 			return
 		}
 		c.lookAtAll()
-	case c.world.Now().Sub(since) > healthy:
-		c.fail("V1/V3", "%v after the last fault %s", healthy, problem)
+	case c.overdue(since):
+		c.fail("V1/V3", "%v after the last fault %s", c.world.Now().Sub(since), problem)
 		c.finished = true
 	default:
 		c.world.After(askHealth, func() { c.awaitHealth(since) })

@@ -32,6 +32,8 @@ type clusterBox struct {
 	brokers map[metadata.BrokerEpoch]metadata.UUID // who registered (M8)
 	topics  map[record.TopicID]string
 	ghosts  map[record.Partition]*ghost
+
+	first, all []byte // scratch of compare
 }
 
 // ghost is what is known of a partition that no node needs to know.
@@ -373,12 +375,14 @@ func (x *clusterBox) compare(id record.Partition, p *metadata.Partition) {
 		if l == nil {
 			continue
 		}
-		var all []byte
+		all := x.all[:0]
 		m.eye.EachBatch(l.Dir(), from, func(b record.Batch) { all = append(all, b...) })
 		if whose == nil {
 			first, whose = all, m
+			x.first, x.all = first, x.first
 			continue
 		}
+		x.all = all
 		x.check(m, "replicas", bytes.Equal(first, all), "%s: from offset %d on the log, which ends at %d, is not that of %s, which ends at %d", l.Dir(), from, l.EndOffset(),
 			whose.host.Name(), logs[whose].EndOffset())
 	}

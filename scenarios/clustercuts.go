@@ -175,6 +175,7 @@ func (f *clusterFaults) end() {
 		m.armed = ""
 		m.host.Drift(0, 0)
 	}
+	f.honest()
 	f.c.world.HealAll()
 	f.c.world.SetNetwork(sim.NetworkOptions{Unnoticed: 3 * time.Second})
 }

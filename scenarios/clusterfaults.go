@@ -55,7 +55,7 @@ var clusterHappens = []string{
 	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe", "hunt",
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors", "new leaders", "reads from followers", "reassignments",
-	"rot", "bad sectors", "wounded logs", "replaced disks",
+	"rot", "bad sectors", "phantom writes", "wounded logs", "replaced disks",
 }
 
 // clusterFaults is who strikes.

@@ -18,9 +18,12 @@ func (f *clusterFaults) lieLater(spoils bool) {
 		if f.c.healed {
 			return
 		}
-		if spoils && f.bad.rand.Below(5) == 0 {
+		switch n := f.bad.rand.Below(5); {
+		case n == 0:
+			f.phantoms()
+		case n == 1 && spoils:
 			f.spoil()
-		} else {
+		default:
 			f.rot()
 		}
 		f.lieLater(spoils)
@@ -122,6 +125,31 @@ func (f *clusterFaults) rot() {
 	m.host.Disk().Rot(path, at[0]+f.bad.rand.Below(at[1]-at[0]), 1<<f.bad.rand.Below(8))
 }
 
+// phantoms has writes to logs get lost for a while: they are acknowledged and synced, and what they wrote is gone with the power.
+func (f *clusterFaults) phantoms() {
+	m := f.victim()
+	if m == nil {
+		return
+	}
+	one := pick(&f.bad.rand, int64(3), 20)
+	f.tell("%s: one of %d writes to logs gets lost", m.host.Name(), one)
+	m.host.Disk().Inject(func(op sim.Op) error {
+		dir, file, _ := strings.Cut(op.Path, "/")
+		if op.Kind == sim.OpWrite && strings.HasSuffix(file, ".log") && f.c.booksAt(dir) != nil && f.bad.rand.Below(one) == 0 {
+			return sim.ErrPhantom
+		}
+		return nil
+	})
+	f.c.world.After(f.bad.rand.Between(0, 4*time.Second), f.honest)
+}
+
+// honest ends the phantom writes.
+func (f *clusterFaults) honest() {
+	if m := f.bad.node; m != nil {
+		m.host.Disk().Inject(nil)
+	}
+}
+
 // spoil makes a sector of a log unreadable. That ends the broker, and perhaps all starts until it gets another disk.
 func (f *clusterFaults) spoil() {
 	m := f.victim()
@@ -144,6 +172,7 @@ func (f *clusterFaults) replace() {
 	m := f.bad.node
 	f.count("replaced disks")
 	f.tell("%s: gets another disk", m.host.Name())
+	f.honest()
 	f.c.books.LossPossible()
 	m.wipedAt = f.c.newest().Offset()
 	m.end(m.host.Wipe)
@@ -151,9 +180,6 @@ func (f *clusterFaults) replace() {
 	m.lies, m.refused = false, 0
 	f.bad.over, f.bad.away = true, false
 }
-
-// copying is what a node with an empty disk gets beside the usual time, for thousands of records in fetches of 300 bytes.
-const copying = time.Minute
 
 // takeAway takes the node away whose medium has lied. What the others have has to be everything, and without a fault (L7).
 func (c *cluster) takeAway() {
@@ -186,7 +212,7 @@ func (c *cluster) awaitOthers(since env.Instant) {
 	}
 	traffic.NewLastReader(c.stage, 900, patience, func() {
 		c.faults.replace()
-		since := c.world.Now().Add(copying)
+		since := c.world.Now()
 		c.world.After(settleTime, func() { c.awaitHealth(since) })
 	})
 }

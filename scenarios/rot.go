@@ -89,7 +89,7 @@ func (s *single) struck(w sim.Wound) {
 	s.books.LossPossible()
 	s.tell("fault", fmt.Sprintf("%s: %s, %d bytes at %d", w.Kind, w.Path, w.Len, w.Off))
 	dir, file, deep := strings.Cut(w.Path, "/")
-	if w.Kind == sim.FaultBadSector {
+	if w.Kind == sim.FaultBadSector && !isTable(file) {
 		s.vital(w.Path) // the disk fails, and says nothing of what is there: that ends a broker
 	}
 	switch {
@@ -103,7 +103,7 @@ func (s *single) struck(w sim.Wound) {
 		s.faults.count("wounded metadata")
 		s.vital(w.Path)
 		s.wounds.dirs[dir] = true
-	case isHint(file) && w.Kind != sim.FaultBadSector:
+	case isHint(file), isTable(file) && w.Kind == sim.FaultBadSector:
 		s.faults.count("wounded indexes")
 		s.wounds.hints[dir] = true
 	default:
@@ -134,8 +134,11 @@ func (s *single) vital(path string) {
 	}
 }
 
-// isHint says whether a file of a partition can be made anew from the others.
+// isHint says whether a file of a partition is made anew from the others when it says something else.
 func isHint(file string) bool { return strings.HasSuffix(file, ".index") }
+
+// isTable says whether a file of a partition is made anew when it cannot be read.
+func isTable(file string) bool { return isHint(file) || strings.HasSuffix(file, ".timeindex") }
 
 // partitionAt finds the books of the partition that has a directory.
 func (s *single) partitionAt(dir string) *ledger.Partition {

@@ -61,6 +61,7 @@ type Disk struct {
 	options   DiskOptions
 	root      *inode
 	inodes    uint64
+	edits     uint64 // of files' content
 	used      int64
 	opened    int    // files that are open
 	life      uint64 // counts crashes; files of an earlier life are dead
@@ -75,6 +76,7 @@ type Disk struct {
 	cacheRand Stream
 	faultRand Stream
 	freePages []*[pageSize]byte
+	window    []byte // of Find
 	faults    [OpClose + 1]uint64
 	happened  [faultKinds]uint64
 	lie       FaultKind // what the present call does instead of what it says

@@ -15,9 +15,13 @@ type inode struct {
 	dir   *directory // nil for a file
 	links int        // present names
 	opens int        // open files
+	moved bool       // from one directory to another: both may have a name of it
+	gone  bool       // no directory has a name of it any more
 
-	size      int64 // as the page cache has it
-	mediaSize int64 // as the medium has it
+	edition   uint64 // when the content changed last, counted by Disk.edits
+	rewritten uint64 // when it changed last below the length that it had
+	size      int64  // as the page cache has it
+	mediaSize int64  // as the medium has it
 	resizes   []resize
 	pages     []page
 	dirty     []int32 // pages that Sync has to look at
@@ -95,8 +99,17 @@ func (i *inode) page(index int64) *page {
 	return &i.pages[index]
 }
 
+// edited notes that what processes see of a file is about to change from an offset on.
+func (d *Disk) edited(i *inode, from int64) {
+	d.edits++
+	if i.edition = d.edits; from < i.size {
+		i.rewritten = d.edits
+	}
+}
+
 // write puts b at off into the page cache. It returns how many bytes found room.
 func (d *Disk) write(i *inode, off int64, b []byte) (n int) {
+	d.edited(i, off)
 	for n < len(b) {
 		at := off + int64(n)
 		index, lo := at/pageSize, at%pageSize
@@ -190,6 +203,7 @@ func (d *Disk) resized(i *inode, r resize) {
 
 // truncate sets the length in the page cache.
 func (d *Disk) truncate(i *inode, size int64) {
+	d.edited(i, size)
 	if size >= i.size {
 		d.grow(i, size)
 		return
@@ -263,6 +277,7 @@ func (d *Disk) flush(i *inode) {
 // lose is a sync that fails: some of the dirty units reach the medium, the others never will, and all of them are
 // marked clean. The cache goes on showing some of them. The length stays dirty.
 func (d *Disk) lose(i *inode) {
+	d.edited(i, 0)
 	kept := i.dirty[:0]
 	for _, index := range i.dirty {
 		p := &i.pages[index]

@@ -144,6 +144,7 @@ func (d *Disk) sector(i *inode, sector int64) (*page, uint8) {
 // misplace is the doomed part of a page's way to the medium: there the old content stays, and what is astray hits another
 // sector. The kernel holds all of it clean; when it drops the page from its cache the truth comes out.
 func (d *Disk) misplace(i *inode, index int64) {
+	d.edited(i, 0)
 	p := &i.pages[index]
 	lost, astray := p.doomed&p.wrote, p.astray&p.wrote
 	p.doomed, p.astray = 0, 0
@@ -177,6 +178,7 @@ func (d *Disk) overwrite(i *inode, content []byte) {
 	if p.was == nil {
 		return
 	}
+	d.edited(victim, 0)
 	lo := int64(bits.TrailingZeros8(one)) * d.unit()
 	d.wound(FaultMisdirected, victim, sector*d.unit(), d.unit())
 	copy(p.was[lo:lo+d.unit()], content)
@@ -239,6 +241,7 @@ func (d *Disk) rot(i *inode, off int64, mask byte) {
 	if off < 0 || off >= i.size || index >= int64(len(i.pages)) {
 		return
 	}
+	d.edited(i, 0)
 	d.wound(FaultRot, i, off, 1)
 	for _, p := range []*[pageSize]byte{i.pages[index].now, i.pages[index].was} {
 		if p != nil {

@@ -169,6 +169,9 @@ func (n *hostNetwork) Resume(id env.ConnID) {
 	if e.unanswered--; e.unanswered < 0 {
 		invariant.Violated("connection %d resumed more often than it had requests", id)
 	}
+	if len(e.in.arrived.bytes()) == 0 && !e.finished {
+		return // there is nothing to read
+	}
 	kind := EventUp
 	if e.isNear() {
 		kind = EventDown

@@ -18,29 +18,87 @@ const (
 
 // Peek appends what a layer has of a file to dst; false if there is no such file. It is no call: nothing fails, is counted or takes time.
 func (d *Disk) Peek(l Layer, path string, dst []byte) ([]byte, bool) {
+	return d.PeekFrom(l, path, 0, dst)
+}
+
+// PeekFrom is Peek for what a file has from an offset on.
+func (d *Disk) PeekFrom(l Layer, path string, from int64, dst []byte) ([]byte, bool) {
 	i := d.look(l, path)
 	if i == nil || i.dir != nil {
 		return dst, false
 	}
-	size := i.size
-	if l == Durable {
-		size = i.mediaSize
+	size, skip := i.sizeIn(l), len(dst)+int(from%pageSize)
+	dst = slices.Grow(dst, int(max(0, size-from))+pageSize)
+	for k := from / pageSize; k*pageSize < size; k++ {
+		dst = d.peekPage(l, i, k, min(pageSize, size-k*pageSize), dst)
 	}
-	dst = slices.Grow(dst, int(size))
-	for k := int64(0); k*pageSize < size; k++ {
-		at, n := len(dst), min(pageSize, size-k*pageSize)
-		switch {
-		case k >= int64(len(i.pages)):
-			dst = append(dst, zeroes[:n]...)
-		case i.pages[k].now == nil:
-			dst = append(dst, zeroes[:n]...)
-			i.pages[k].show(l, d, dst[at:])
-		default:
-			dst = append(dst, i.pages[k].now[:n]...)
-			i.pages[k].show(l, d, dst[at:])
+	head := skip - int(from%pageSize)
+	return append(dst[:head], dst[min(skip, len(dst)):]...), true
+}
+
+// Edition is what is told of a file, as processes see it, without reading it: when it changed last, and when it changed last below the length that it had.
+// The numbers rise, and no two files of a disk have the same. A file still begins with what it was as of an edition if it was not rewritten since.
+type Edition struct {
+	Name               string
+	Changed, Rewritten uint64
+}
+
+// Editions appends what there is in a directory to dst, in the order of the names; nothing if there is no such directory.
+func (d *Disk) Editions(path string, dst []Edition) []Edition {
+	i := d.look(Cached, path)
+	if i == nil || i.dir == nil {
+		return dst
+	}
+	for _, e := range i.dir.now {
+		dst = append(dst, Edition{e.name, e.ino.edition, e.ino.rewritten})
+	}
+	return dst
+}
+
+// Find is where in a file a layer has some bytes first, at from or behind it; -1 if nowhere. It is no call either. It says as well how many bytes it
+// has looked at.
+func (d *Disk) Find(l Layer, path string, from int64, want []byte) (at, looked int64) {
+	i := d.look(l, path)
+	if i == nil || i.dir != nil {
+		return -1, 0
+	}
+	start := from / pageSize * pageSize // of the window in the file
+	window, size := d.window[:0], i.sizeIn(l)
+	for end := start; end < size; end = start + int64(len(window)) {
+		window = d.peekPage(l, i, end/pageSize, min(pageSize, size-end), window)
+		d.window = window
+		first := max(0, from-start)
+		if at := bytes.Index(window[first:], want); at >= 0 {
+			return start + first + int64(at), end - from + pageSize
+		}
+		if done := len(window) - len(want) + 1; done > 0 {
+			window, start = window[:copy(window, window[done:])], start+int64(done)
 		}
 	}
-	return dst, true
+	return -1, max(0, size-from)
+}
+
+// sizeIn is a file's length in a layer.
+func (i *inode) sizeIn(l Layer) int64 {
+	if l == Durable {
+		return i.mediaSize
+	}
+	return i.size
+}
+
+// peekPage appends the first n bytes of a page.
+func (d *Disk) peekPage(l Layer, i *inode, index, n int64, dst []byte) []byte {
+	if index >= int64(len(i.pages)) {
+		return append(dst, zeroes[:n]...)
+	}
+	at, p := len(dst), &i.pages[index]
+	if p.now == nil {
+		dst = append(dst, zeroes[:n]...)
+	} else {
+		dst = append(dst, p.now[:n]...)
+	}
+	p.show(l, d, dst[at:])
+	return dst
 }
 
 var zeroes [pageSize]byte

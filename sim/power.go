@@ -145,6 +145,7 @@ func (d *Disk) keeps(ch change, c Chooser) bool {
 // resolveFile decides the fate of a file's length and sectors.
 func (d *Disk) resolveFile(i *inode, c Chooser) {
 	i.visited = d.life + 1
+	d.edited(i, 0)
 	size, cut := resolveSize(i, c)
 	for index := range i.pages {
 		p := &i.pages[index]

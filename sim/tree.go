@@ -22,7 +22,15 @@ type entry struct {
 }
 
 func (l listing) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(l, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
+	lo, hi := 0, len(l)
+	for lo < hi {
+		if middle := (lo + hi) / 2; l[middle].name < name {
+			lo = middle + 1
+		} else {
+			hi = middle
+		}
+	}
+	return lo, lo < len(l) && l[lo].name == name
 }
 
 // get is what the name leads to, nil if it is not there.
@@ -87,7 +95,8 @@ func newDirectory() *directory { return &directory{} }
 
 func (d *Disk) newInode() *inode {
 	d.inodes++
-	return &inode{id: d.inodes}
+	d.edits++
+	return &inode{id: d.inodes, edition: d.edits, rewritten: d.edits}
 }
 
 // find resolves a path.
@@ -200,7 +209,28 @@ func (d *Disk) unlink(l *listing, name string) {
 func (d *Disk) reclaim(i *inode) {
 	if i.links == 0 && i.opens == 0 {
 		d.used -= i.stored()
+		d.recycle(i)
 	}
+}
+
+// forgotten notes that a directory has no name of i any more, neither now nor on the medium.
+func (d *Disk) forgotten(i *inode) {
+	if i.links == 0 && i.dir == nil && !i.moved {
+		i.gone = true
+		d.recycle(i)
+	}
+}
+
+// recycle lets other files have the pages of one that nothing can lead to again.
+func (d *Disk) recycle(i *inode) {
+	if !i.gone || i.opens > 0 {
+		return
+	}
+	for k := range i.pages {
+		d.freePage(i.pages[k].now)
+		d.freePage(i.pages[k].was)
+	}
+	i.pages, i.dirty = nil, nil
 }
 
 func (d *Disk) move(from, to *directory, c change) {
@@ -211,6 +241,7 @@ func (d *Disk) move(from, to *directory, c change) {
 		d.change(from, c)
 		return
 	}
+	c.ino.moved = true
 	h := &halves{target: to, name: c.to, ino: c.ino}
 	d.change(to, change{kind: linked, name: c.to, ino: c.ino, half: h})
 	d.change(from, change{kind: unlinked, name: c.name, ino: c.ino, half: h})
@@ -226,6 +257,12 @@ func (d *Disk) syncDirectory(dir *directory) {
 			c.half.target.was.put(c.half.name, c.half.ino)
 		}
 		c.half.durable = true
+	}
+	for _, e := range dir.was {
+		d.forgotten(e.ino)
+	}
+	for _, c := range dir.changes {
+		d.forgotten(c.ino)
 	}
 	dir.changes = dir.changes[:0]
 	dir.was.copyOf(dir.now)

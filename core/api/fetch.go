@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lignum/core/env"
@@ -167,7 +168,7 @@ func (h *Handlers) fetchKey(name []byte, id record.TopicID, index int32, byID bo
 // sweep reads from every partition once.
 func (f *fetchCall) sweep(budget int64) {
 	f.next, f.left, f.total, f.urgent = 0, budget, 0, false
-	f.found = f.found[:0]
+	f.found = slices.Grow(f.found[:0], len(f.parts))
 	f.goOn(budget)
 }
 

@@ -135,11 +135,11 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 	}
 	b.opening.count++
 	b.store.Create(p.ID, p.Topic, c, func(log *storage.Log, err error) {
-		if err != nil {
-			err = fmt.Errorf("create the log of %s-%d: %w", p.Topic, p.ID.Index, err)
-			b.Log(env.Error, "partition is offline", "topic", p.Topic, "partition", p.ID.Index, "error", err)
-		}
 		if b.partitions.Get(p.ID) == p {
+			if err != nil {
+				err = fmt.Errorf("create the log of %s-%d: %w", p.Topic, p.ID.Index, err)
+				b.Log(env.Error, "partition is offline", "topic", p.Topic, "partition", p.ID.Index, "error", err)
+			}
 			p.Opened(log, err)
 			b.coordinate(p)
 		}

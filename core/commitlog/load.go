@@ -67,12 +67,9 @@ func (r *Recovery) loadClosed(set Settings, base, next record.Offset) error {
 		}
 		err = readFull(f, p, times-timesEntry)
 		f.Close() //nolint:errcheck // read-only
-		if err != nil {
-			return err
-		}
 		s.maxTime, s.maxLast = timeAt(p, base)
 		s.lastTime = s.maxTime
-		good = s.maxLast >= base && s.maxLast < next
+		good = err == nil && s.maxLast >= base && s.maxLast < next
 	}
 	s.index.size, s.times.size = index, times
 	if !good {
@@ -152,7 +149,7 @@ func (r *Recovery) loadActive(set Settings, base record.Offset) error {
 	return nil
 }
 
-// resume brings the segment's indexer to where the file ends. It is errIndex if the indexes cannot be right.
+// resume brings the segment's indexer to where the file ends. It is errIndex if the indexes cannot be right, or cannot be read.
 func (r *Recovery) resume(s *segment) error {
 	files, err := openSegment(r.disk, r.dir, s.base, env.ReadOnly)
 	if err != nil {
@@ -181,7 +178,7 @@ func (r *Recovery) resumeFrom(s *segment, files *fileSet) error {
 	if index > 0 {
 		p := make([]byte, indexEntry)
 		if err := readFull(files.index, p, index-indexEntry); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errIndex, err)
 		}
 		if last, x.indexed = indexAt(p, s.base); last < s.base || x.indexed <= 0 || x.indexed >= size {
 			return errIndex
@@ -190,7 +187,7 @@ func (r *Recovery) resumeFrom(s *segment, files *fileSet) error {
 	if times > 0 {
 		p := make([]byte, timesEntry)
 		if err := readFull(files.times, p, times-timesEntry); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errIndex, err)
 		}
 		x.maxTime, x.maxLast = timeAt(p, s.base)
 		x.lastTime = x.maxTime

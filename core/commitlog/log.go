@@ -154,6 +154,9 @@ func (l *Log) RecoveryPoint() record.Offset { return l.recovery }
 // DurableEnd: everything below it survives a loss of power, by the log's own files or by the journal.
 func (l *Log) DurableEnd() record.Offset { return max(l.recovery, l.journaled) }
 
+// JournaledEnd: everything below it is in the journal, durably, or was below the recovery point when the log was opened.
+func (l *Log) JournaledEnd() record.Offset { return l.journaled }
+
 // Failure is why the log accepts nothing any more; nil while it is sound.
 func (l *Log) Failure() error { return l.failure }
 

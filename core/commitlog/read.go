@@ -168,7 +168,7 @@ type view struct {
 	base, next         record.Offset
 	size, index, times int64
 	files              fileSet
-	opened             bool       // the job opened the .log file, for the log to keep
+	opened             coldFiles  // those of files that the job has opened, for the log to keep
 	closing            []env.File // the job closes them
 	loose              bool       // the file is being cut: only the file itself knows its size, and its index counts for nothing
 }
@@ -181,20 +181,24 @@ func (l *Log) view(s *segment) view {
 	if !s.settled() {
 		v.index, v.times, v.loose = 0, 0, true
 	}
-	v.files.log = l.fileOf(s)
-	if v.files.log != nil {
-		v.files.log.Retain()
+	open := l.filesOf(s)
+	v.files.log, v.files.index = open.data, open.index
+	for _, f := range [...]env.File{open.data, open.index} {
+		if f != nil {
+			f.Retain()
+		}
 	}
 	v.closing = l.cold.take()
 	return v
 }
 
-// fileOf is the segment's .log file, if it is open.
-func (l *Log) fileOf(s *segment) env.File {
+// filesOf are the segment's files as far as they are open.
+func (l *Log) filesOf(s *segment) coldFiles {
+	open := l.cold.get(l, s.base)
 	if s.file != nil {
-		return s.file
+		open.data = s.file
 	}
-	return l.cold.get(l, s.base)
+	return open
 }
 
 // open makes sure that the .log file is open.
@@ -203,7 +207,7 @@ func (v *view) open() (err error) {
 		if v.files.log, err = v.table(logSuffix); err != nil {
 			return err
 		}
-		v.opened = true
+		v.opened.data = v.files.log
 	}
 	if !v.loose {
 		return nil
@@ -218,29 +222,15 @@ func (v *view) table(suffix string) (env.File, error) {
 	return v.disk.Open(join(v.dir, fileName(v.base, suffix)), env.ReadOnly)
 }
 
-// floor finds the last entry of an index file of so many bytes for which below holds, see floor. The file stays open until done.
-func (v *view) floor(f *env.File, suffix string, bytes int64, entry int, below func(p []byte) bool) (p []byte, err error) {
-	if bytes == 0 {
-		return nil, nil
-	}
-	if *f == nil {
-		if *f, err = v.table(suffix); err != nil {
-			return nil, err
-		}
-	}
-	return floor(*f, bytes, entry, below)
-}
-
 // done closes what the log does not keep.
 func (v *view) done() {
-	log := v.files.log
-	if v.opened {
+	if v.opened.data != nil {
 		v.files.log = nil
 	}
-	v.files.close() //nolint:errcheck // read-only here
-	if v.opened {
-		v.files.log = log
+	if v.opened.index != nil {
+		v.files.index = nil
 	}
+	v.files.close() //nolint:errcheck // read-only here
 	for _, f := range v.closing {
 		f.Close() //nolint:errcheck // it was only read
 	}

@@ -67,7 +67,10 @@ func (j *ReadJob) find() error {
 // seek finds the first batch that reaches the offset: its position and size; size 0 if there is none. What the index says is
 // checked against the batch; if it cannot be right, the segment is walked from its start.
 func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64, err error) {
-	last, start, err := v.floorPosition(o)
+	last, start, err := v.floorPosition(o, block)
+	if errors.Is(err, errIndex) {
+		*badIndex, err = true, nil
+	}
 	if err != nil {
 		return 0, 0, err
 	}
@@ -98,7 +101,7 @@ func (v *view) seek(o record.Offset, block []byte, badIndex *bool) (pos, n int64
 	return pos, n, nil
 }
 
-// errIndex says that an index entry does not fit the batch it points to.
+// errIndex says that an index entry does not fit the batch it points to, or cannot be read.
 var errIndex = errors.New("index entry does not fit")
 
 // walk is walk over the segment. It refuses a batch that lies about its offsets, as far as its neighbours and the segment's borders tell:
@@ -117,8 +120,8 @@ func (v *view) walk(block []byte, from int64, visit func(h header, at int64) (mo
 
 // endBelow finds where the batches end that lie wholly below the offset, but looks no further than limit.
 func (v *view) endBelow(o record.Offset, from, limit int64, block []byte) (int64, error) {
-	last, start, err := v.floorPosition(o)
-	if err != nil {
+	last, start, err := v.floorPosition(o, block)
+	if err != nil && !errors.Is(err, errIndex) {
 		return 0, err
 	}
 	if start >= limit && start < v.size {
@@ -184,7 +187,7 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 func (l *Log) landedView(v *view, generation uint64, badIndex bool) *segment {
 	s := l.segmentAt(v.base)
 	l.keep(v, s, generation)
-	if badIndex && s != nil {
+	if badIndex && s != nil && generation == l.generation {
 		l.mend(s)
 	}
 	return s
@@ -198,17 +201,15 @@ func (l *Log) segmentAt(base record.Offset) *segment {
 	return nil
 }
 
-// keep takes over the file that a job has opened. Since a truncation the name may be another file's.
+// keep takes over the files that a job has opened. Since a truncation their names may be other files'.
 func (l *Log) keep(v *view, s *segment, generation uint64) {
-	if !v.opened || v.files.log == nil {
+	if v.opened == (coldFiles{}) {
 		return
 	}
-	file := v.files.log
+	l.cold.put(l, v.base, v.opened)
 	if s == nil || l.closed || l.failure != nil || generation != l.generation {
-		l.cold.drop(file)
-		return
+		l.cold.forget(l, v.base)
 	}
-	l.cold.put(l, s.base, file)
 }
 
 // mend has the indexes of a segment built anew by the next Writes. The active segment is completed first.

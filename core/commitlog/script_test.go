@@ -164,6 +164,8 @@ func (s *script) inspect(out *strings.Builder, args []string, option func(string
 		}
 	case "rot":
 		s.disk.Rot(dir+"/"+args[1], option("at", 0), 0xff)
+	case "spoil":
+		s.disk.BadSector(dir+"/"+args[1], option("at", 0))
 	case "remove":
 		s.must(s.disk.Remove(dir + "/" + args[1]))
 	case "put":

@@ -3,14 +3,12 @@ package commitlog
 import (
 	"encoding/binary"
 	"fmt"
+	"sort"
 
 	"lignum/core/commitlog/producers"
 	"lignum/core/env"
 	"lignum/core/record"
 )
-
-// searchBlock is how many entries of an index are read at once at the end of a binary search.
-const searchBlock = 64
 
 // indexAt reads an entry of the offset index.
 func indexAt(p []byte, base record.Offset) (last record.Offset, pos int64) {
@@ -23,11 +21,10 @@ func timeAt(p []byte, base record.Offset) (t int64, last record.Offset) {
 }
 
 // floor finds the last entry of an index file of so many bytes for which below holds; it holds for a prefix of the entries. The result
-// is nil if it holds for none.
-func floor(f env.File, bytes int64, entry int, below func(p []byte) bool) ([]byte, error) {
+// is nil if it holds for none. It lies in block, which holds as many entries as are read at once at the end of the search.
+func floor(f env.File, bytes int64, entry int, block []byte, below func(p []byte) bool) ([]byte, error) {
 	lo, hi := int64(0), bytes/int64(entry) // below holds in [0, lo), not from hi on
-	block := make([]byte, searchBlock*entry)
-	for hi-lo > searchBlock {
+	for hi-lo >= int64(len(block)/entry) {
 		mid := lo + (hi-lo)/2
 		if err := readFull(f, block[:entry], mid*int64(entry)); err != nil {
 			return nil, err
@@ -39,28 +36,38 @@ func floor(f env.File, bytes int64, entry int, below func(p []byte) bool) ([]byt
 		}
 	}
 	from := max(lo-1, 0)
-	block = block[:0]
-	if n := int(hi-from) * entry; n > 0 {
-		block = make([]byte, n)
-		if err := readFull(f, block, from*int64(entry)); err != nil {
-			return nil, err
-		}
+	n := int(hi - from)
+	if err := readFull(f, block[:n*entry], from*int64(entry)); err != nil {
+		return nil, err
 	}
-	var found []byte
-	for ; len(block) > 0 && below(block[:entry]); block = block[entry:] {
-		found = block[:entry]
+	at := func(i int) []byte { return block[i*entry : (i+1)*entry] }
+	if i := sort.Search(n, func(i int) bool { return !below(at(i)) }); i > 0 {
+		return at(i - 1), nil
 	}
-	return found, nil
+	return nil, nil
 }
 
-// floorPosition is where a search for the offset starts: at the last indexed batch that ends at or below it, or at 0.
-func (v *view) floorPosition(o record.Offset) (last record.Offset, pos int64, err error) {
-	p, err := v.floor(&v.files.index, indexSuffix, v.index, indexEntry, func(p []byte) bool {
+// floorPosition is where a search for the offset starts: at the last indexed batch that ends at or below it, or at 0. It is errIndex if the
+// index cannot be read.
+func (v *view) floorPosition(o record.Offset, block []byte) (last record.Offset, pos int64, err error) {
+	if v.index == 0 {
+		return v.base - 1, 0, nil
+	}
+	if v.files.index == nil {
+		if v.files.index, err = v.table(indexSuffix); err != nil {
+			return 0, 0, err
+		}
+		v.opened.index = v.files.index
+	}
+	p, err := floor(v.files.index, v.index, indexEntry, block, func(p []byte) bool {
 		last, _ := indexAt(p, v.base)
 		return last <= o
 	})
-	if err != nil || p == nil {
-		return v.base - 1, 0, err
+	if err != nil {
+		return v.base - 1, 0, fmt.Errorf("%w: %w", errIndex, err)
+	}
+	if p == nil {
+		return v.base - 1, 0, nil
 	}
 	last, pos = indexAt(p, v.base)
 	return last, pos, nil

@@ -74,12 +74,17 @@ func (p *timePlace) startAt(q timeQuery) (int64, error) {
 		return 0, nil
 	}
 	o := q.from
-	e, err := v.floor(&v.files.times, timesSuffix, v.times, timesEntry, func(e []byte) bool {
-		t, _ := timeAt(e, v.base)
-		return t < q.at
-	})
-	if err != nil {
-		return 0, err
+	var e []byte
+	if v.times > 0 {
+		var err error
+		if v.files.times, err = v.table(timesSuffix); err != nil {
+			return 0, err
+		}
+		e, err = floor(v.files.times, v.times, timesEntry, make([]byte, searchBytes), func(e []byte) bool {
+			t, _ := timeAt(e, v.base)
+			return t < q.at
+		})
+		p.badIndex = err != nil
 	}
 	if e != nil {
 		_, last := timeAt(e, v.base)

@@ -58,7 +58,7 @@ func (l *Log) follow(r ReadRequest, s *segment, at, until record.Offset) (out Re
 	if !found || !s.settled() {
 		return out, false
 	}
-	file := l.fileOf(s)
+	file := l.filesOf(s).data
 	if file == nil {
 		return out, false
 	}

@@ -83,6 +83,10 @@ func (w *Writes) truncate() error {
 		if err := removeFile(lane.disk, join(lane.dir, truncationFile)); err != nil {
 			return fmt.Errorf("remove the mark of a truncation: %w", err)
 		}
+		// It must not come back: what has been flushed since would count for less than it is, and damage there for a torn end (L7).
+		if err := lane.disk.SyncDir(lane.dir); err != nil {
+			return fmt.Errorf("remove the mark of a truncation of %s: %w", lane.dir, err)
+		}
 	}
 	note := unfinished{w.cut.to, w.mark.generation, w.cut.restarts, w.cut.restart}
 	if w.cut.mark || w.cut.restarts {
@@ -348,14 +352,7 @@ func settle(f fileSet, p *part) (settled, error) {
 		return settled{}, err
 	}
 	x := newIndexer(p.base, p.interval)
-	err = walkFile(f.log, 0, size, func(h header, _ int64) (bool, error) {
-		if h.NextOffset() > p.next {
-			return false, nil
-		}
-		x.add(h.LastOffset(), h.MaxTimestamp(), int64(h.size()))
-		return true, nil
-	})
-	if err != nil {
+	if err := x.read(f.log, size, p.next); err != nil {
 		return settled{}, err
 	}
 	if p.mend && x.size != size {
@@ -378,6 +375,30 @@ func settle(f fileSet, p *part) (settled, error) {
 		}
 	}
 	return out, err
+}
+
+// read adds the batches of a file up to the first that reaches limit. That one is looked at closely, for one that only says so must not be
+// where the log is cut: its checksum covers its length in offsets, and the one behind it tells of its base offset.
+func (x *indexer) read(f env.File, size int64, limit record.Offset) error {
+	low, reached := x.base, false
+	return walkFile(f, 0, size, func(h header, at int64) (bool, error) {
+		switch {
+		case h.BaseOffset() < low:
+			return false, fmt.Errorf("%w: batch at %d: it begins at offset %d, the one before it ends at %d", ErrCorrupt, at, h.BaseOffset(), low)
+		case reached:
+			return false, nil
+		case h.NextOffset() <= limit:
+			x.add(h.LastOffset(), h.MaxTimestamp(), int64(h.size()))
+			low = h.NextOffset()
+			return true, nil
+		case h.BaseOffset() < limit:
+			_, err := readBatch(f, h, at)
+			return false, err
+		}
+		gap := low < limit
+		low, reached = h.NextOffset(), true
+		return gap, nil
+	})
 }
 
 // cutFile sets the size of a file, appends to it, and syncs it. A file that has the size already is left alone; a size of -1 is not known.

@@ -237,6 +237,12 @@ var stories = []struct {
 		{"isr 1 4", "leader 1 isr [1 4] adding [4] removing [3] of [1 2 4 3]"},
 		{"cancel", "leader 1 isr [1] +"},
 	}},
+	{"KIP-455: who has joined the ISR stays until a new reassignment is complete, too", nil, [][2]string{
+		{"to 2 4", "leader 1 isr [1 2 3] adding [4] removing [1 3] of [2 4 1 3]"},
+		{"isr 1 4", "leader 1 isr [1 4] adding [4] removing [1 3] of [2 4 1 3]"},
+		{"to 1 2 3", "leader 1 isr [1 4] removing [4] of [1 2 3 4]"},
+		{"isr 1 2 3 4", "NEW_LEADER_ELECTED"},
+	}},
 	{"KIP-455: to go back needs somebody who is complete", nil, [][2]string{
 		{"to 4 1", "leader 1 isr [1 2 3] adding [4] removing [2 3] of [4 1 2 3]"},
 		{"fence 4", "leader 1 isr [1 2 3] adding [4] removing [2 3] of [4 1 2 3]"},

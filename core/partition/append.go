@@ -96,7 +96,7 @@ func (p *Partition) await(end record.Offset, acks Acks, to Appender, index int) 
 		p.produces.written(p.log.WrittenEnd())
 	default:
 		p.produces.all.push(wait)
-		p.produces.committed(p.highWatermark)
+		p.produces.committed(p.log.HighWatermark())
 	}
 }
 

@@ -21,8 +21,8 @@ func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wir
 		done(-1, wire.PolicyViolation)
 		return
 	case to == -1:
-		to = p.highWatermark
-	case to < 0 || to > p.highWatermark:
+		to = p.log.HighWatermark()
+	case to < 0 || to > p.log.HighWatermark():
 		done(-1, wire.OffsetOutOfRange)
 		return
 	}

@@ -121,9 +121,10 @@ func (p *Partition) appendAt(b record.Batch) error {
 	if base := b.BaseOffset(); base < end && start == end && b.NextOffset() > end {
 		p.log.TruncateFullyAndStartAt(base)
 		if err := p.log.AppendAt(b, commitlog.AppendInfo{}); err != nil {
-			p.lowered()
+			p.wake()
 			return err
 		}
+		p.log.SetHighWatermark(start)
 		p.log.AdvanceStart(start, func(error) {})
 		return nil
 	}
@@ -132,10 +133,10 @@ func (p *Partition) appendAt(b record.Batch) error {
 
 // learn takes over the leader's high watermark as far as the log goes (DM04), and its log start (R3).
 func (p *Partition) learn(mark, start record.Offset) {
-	if mark = min(mark, p.log.EndOffset()); mark > p.highWatermark {
+	if mark = min(mark, p.log.EndOffset()); mark > p.log.HighWatermark() {
 		p.raise(mark)
 	}
-	if start = min(start, p.highWatermark); start > p.log.StartOffset() {
+	if start = min(start, p.log.HighWatermark()); start > p.log.StartOffset() {
 		p.log.AdvanceStart(start, func(error) {})
 	}
 }
@@ -156,8 +157,8 @@ func (p *Partition) cut(epoch record.Epoch, end, start record.Offset) error {
 	if known == epoch {
 		to = min(to, end)
 	}
-	p.log.TruncateTo(to)
-	p.lowered()
+	p.log.TruncateTo(to) // the mark with it: it lies behind the cut only if an unclean election has given up committed records
+	p.wake()
 	return nil
 }
 
@@ -175,18 +176,7 @@ func (p *Partition) restartAt(start record.Offset) error {
 // startAt empties the log; it begins anew at an offset.
 func (p *Partition) startAt(start record.Offset) {
 	p.log.TruncateFullyAndStartAt(start)
-	p.highWatermark = start
 	p.log.SetHighWatermark(start)
-	p.wake()
-}
-
-// lowered follows a truncation with the high watermark. It lies below only if an unclean election has given up committed records.
-func (p *Partition) lowered() {
-	end := p.log.EndOffset()
-	if p.highWatermark > end {
-		p.highWatermark = end
-		p.log.SetHighWatermark(end)
-	}
 	p.wake()
 }
 

@@ -122,7 +122,7 @@ func (p *Partition) Replicate(q FollowerFetch, index int32) wire.FetchResult {
 
 // Marks tells how far the partition is.
 func (p *Partition) Marks(out *wire.FetchResult) {
-	out.HighWatermark = int64(p.highWatermark)
+	out.HighWatermark = int64(p.log.HighWatermark())
 	out.LastStable = int64(p.LastStable())
 	out.LogStart = int64(p.StartOffset())
 }
@@ -196,7 +196,7 @@ func (p *Partition) advanceHighWatermark() {
 				least = min(least, p.acked(f))
 			}
 		}
-		if least > p.highWatermark {
+		if least > p.log.HighWatermark() {
 			p.raise(least)
 		}
 	}

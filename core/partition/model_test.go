@@ -500,21 +500,21 @@ func (c *cluster) inspect(n *node) {
 	}
 	n.look()
 	p := n.p
-	if p.leads() && p.lead.begun && p.highWatermark > c.top {
+	if p.leads() && p.lead.begun && p.log.HighWatermark() > c.top {
 		c.commit(n)
 	}
-	if p.highWatermark > c.top {
-		c.fatalf("H3: high watermark %d of node %d is above the greatest of any leader, %d", p.highWatermark, n.id, c.top)
+	if p.log.HighWatermark() > c.top {
+		c.fatalf("H3: high watermark %d of node %d is above the greatest of any leader, %d", p.log.HighWatermark(), n.id, c.top)
 	}
-	for o := range min(p.highWatermark, record.Offset(len(c.content))) {
+	for o := range min(p.log.HighWatermark(), record.Offset(len(c.content))) {
 		if n.shadow[o].value != c.content[o] {
 			c.fatalf("F1, F2: node %d shows %d at %d, %d is committed there", n.id, n.shadow[o].value, o, c.content[o])
 		}
 	}
-	if n.marked == p.state.LeaderEpoch && p.leads() && p.highWatermark < n.mark {
-		c.fatalf("H1: high watermark of leader %d goes back from %d to %d", n.id, n.mark, p.highWatermark)
+	if n.marked == p.state.LeaderEpoch && p.leads() && p.log.HighWatermark() < n.mark {
+		c.fatalf("H1: high watermark of leader %d goes back from %d to %d", n.id, n.mark, p.log.HighWatermark())
 	}
-	n.mark, n.marked = p.highWatermark, p.state.LeaderEpoch
+	n.mark, n.marked = p.log.HighWatermark(), p.state.LeaderEpoch
 	c.match(n)
 	c.candidates()
 	for o, v := range c.acked {
@@ -526,10 +526,10 @@ func (c *cluster) inspect(n *node) {
 
 // commit notes that a leader's mark has passed records.
 func (c *cluster) commit(n *node) {
-	for o := c.top; o < n.p.highWatermark; o++ {
+	for o := c.top; o < n.p.log.HighWatermark(); o++ {
 		c.content = append(c.content, n.shadow[o].value)
 	}
-	c.top = n.p.highWatermark
+	c.top = n.p.log.HighWatermark()
 	c.logf("%d commits up to %d", n.id, c.top)
 	if len(n.p.state.ISR) < min(int(c.settings.MinInSyncReplicas), len(c.nodes)) {
 		c.fatalf("H2: node %d moves the mark with ISR %v", n.id, n.p.state.ISR)

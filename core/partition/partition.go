@@ -42,8 +42,6 @@ type Partition struct {
 	state State
 	lead  leadership // of the present leader epoch; empty on a follower
 
-	highWatermark record.Offset
-
 	produces produceQueue
 	watches  watchList // wait for the high watermark
 	ends     watchList // wait for the log end: followers
@@ -60,13 +58,15 @@ func New(id record.Partition, topic string, self record.NodeID, settings config.
 
 // Opened gives the replica its log, or the reason why there is none.
 func (p *Partition) Opened(log *storage.Log, err error) {
+	if err == nil {
+		err = log.Failure()
+	}
 	if err != nil {
 		p.fail(err)
 		return
 	}
 	p.log, p.failure = log, nil
 	log.Configure(p.settings) // they may have changed while it was being opened
-	p.highWatermark = min(max(log.HighWatermark(), log.StartOffset()), log.EndOffset())
 	log.OnAdvance(p.advanced)
 	p.assume()
 	p.mend()
@@ -165,7 +165,6 @@ func (p *Partition) advanced() {
 
 // raise moves the high watermark and answers whoever waited for it.
 func (p *Partition) raise(mark record.Offset) {
-	p.highWatermark = mark
 	p.log.SetHighWatermark(mark)
 	p.produces.committed(mark)
 	p.watches.wake()
@@ -173,9 +172,9 @@ func (p *Partition) raise(mark record.Offset) {
 
 // check asserts P1.
 func (p *Partition) check() {
-	start, end := p.log.StartOffset(), p.log.EndOffset()
-	if start > p.highWatermark || p.highWatermark > end {
-		invariant.Violated("partition %s-%d: start %d, high watermark %d, end %d", p.Topic, p.ID.Index, start, p.highWatermark, end)
+	start, mark, end := p.log.StartOffset(), p.log.HighWatermark(), p.log.EndOffset()
+	if start > mark || mark > end {
+		invariant.Violated("partition %s-%d: start %d, high watermark %d, end %d", p.Topic, p.ID.Index, start, mark, end)
 	}
 }
 
@@ -238,14 +237,14 @@ func (p *Partition) StartOffset() record.Offset { return p.log.ReadableStart() }
 func (p *Partition) EndOffset() record.Offset { return p.log.EndOffset() }
 
 // HighWatermark is the first offset that is not yet on the whole ISR.
-func (p *Partition) HighWatermark() record.Offset { return p.highWatermark }
+func (p *Partition) HighWatermark() record.Offset { return p.log.HighWatermark() }
 
 // Settled reports whether a leader knows that its high watermark is not below that of the leaders before it: it has reached the start of
 // its epoch (KIP-207). Until then the end of the partition is not to be told (H4).
-func (p *Partition) Settled() bool { return !p.leads() || p.highWatermark >= p.lead.start }
+func (p *Partition) Settled() bool { return !p.leads() || p.log.HighWatermark() >= p.lead.start }
 
 // LastStable is the first offset of the oldest open transaction, at most the high watermark.
-func (p *Partition) LastStable() record.Offset { return p.log.LastStable(p.highWatermark) }
+func (p *Partition) LastStable() record.Offset { return p.log.LastStable(p.log.HighWatermark()) }
 
 // Open reports whether the replica has its log.
 func (p *Partition) Open() bool { return p.log != nil }

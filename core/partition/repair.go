@@ -54,10 +54,16 @@ func (p *Partition) mend() {
 }
 
 // ReadFailed is called with the error of a read. A leader that finds its log damaged gives up if there is another replica that holds all of
-// it; it may be able to serve the rest otherwise.
+// it, or, of one that may be elected, all that was committed; it may be able to serve the rest otherwise.
 func (p *Partition) ReadFailed(err error) {
-	others := slices.ContainsFunc(p.state.ISR, func(id record.NodeID) bool { return id != p.self })
-	if p.cluster != nil && p.log != nil && others && damaged(err) {
+	if p.cluster != nil && p.log != nil && damaged(err) && p.replaceable() {
 		p.fail(err)
 	}
+}
+
+// replaceable says whether another replica can be elected at once.
+func (p *Partition) replaceable() bool {
+	other := func(id record.NodeID) bool { return id != p.self }
+	up := func(id record.NodeID) bool { return other(id) && p.cluster.Active(id) }
+	return slices.ContainsFunc(p.state.ISR, other) || slices.ContainsFunc(p.state.ELR, up)
 }

@@ -319,6 +319,9 @@ func (c *cluster) deliver() {
 			return
 		}
 		m.q.Receive(slices.Clone(p.payload), func(payload []byte) {
+			if payload != nil {
+				c.watch(m, quorum.Outgoing{To: p.from.id, Payload: payload})
+			}
 			if payload != nil && c.cut[m.id] <= c.clock.Now() {
 				c.flying = append(c.flying, packet{payload: payload, from: p.from, life: p.life, answer: true})
 			}
@@ -494,7 +497,7 @@ func (c *cluster) run(steps int) {
 // Seeds of TestBadDays, for a longer look: go test ./core/quorum -run BadDays -from 100 -seeds 1000.
 var (
 	fromSeed = flag.Uint64("from", 0, "first seed")
-	numSeeds = flag.Uint64("seeds", 12, "how many seeds")
+	numSeeds = flag.Uint64("seeds", 15, "how many seeds")
 )
 
 func TestBadDays(t *testing.T) {
@@ -509,7 +512,7 @@ func TestBadDays(t *testing.T) {
 		}
 	}
 	t.Logf("%d leaders, %d changes, %d confirmed, %d wiped, %d lives, %d acknowledged", epochs, changes, confirms, wiped, lives, acked)
-	if *numSeeds >= 12 && (epochs < 30 || changes < 10 || confirms < 60 || wiped < 5 || lives < 150 || acked < 500) {
+	if *numSeeds >= 15 && (epochs < 30 || changes < 10 || confirms < 60 || wiped < 5 || lives < 150 || acked < 500) {
 		t.Error("too little has happened")
 	}
 }

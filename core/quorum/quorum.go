@@ -162,8 +162,8 @@ type Outgoing struct {
 	To      record.NodeID
 	Address string
 	Payload []byte
-	// Polls: the other side answers when there is something to tell, within PollWait. Others are answered at once, mostly with nothing.
-	// What waits must not hold up what does not: it goes over a connection of its own.
+	// Polls: the other side answers when there is something to tell, within PollWait. Others are answered when
+	// the drain ends, with what there is to say to the sender by then. What waits must not hold up what does not: it goes over a connection of its own.
 	Polls bool
 }
 
@@ -333,5 +333,6 @@ func (q *Quorum) end(err error) {
 	q.abandon(err)
 	q.server.close()
 	q.identity.close()
+	q.outbox.settle()
 	q.handed()
 }

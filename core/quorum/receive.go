@@ -1,6 +1,8 @@
 package quorum
 
 import (
+	"slices"
+
 	"go.etcd.io/raft/v3/raftpb"
 
 	"lignum/core/env"
@@ -69,7 +71,8 @@ func (q *Quorum) addressOf(id uint64) string {
 // Receive takes a payload from another node: a request, or the answer to one, then reply is nil. reply is called exactly once, now or later, with
 // what to answer, mostly with nothing. The payload may be reused after the call.
 func (q *Quorum) Receive(payload []byte, reply func([]byte)) {
-	if reply == nil {
+	request := reply != nil
+	if !request {
 		reply = func([]byte) {}
 	}
 	k, from, d := openPayload(payload)
@@ -80,7 +83,9 @@ func (q *Quorum) Receive(payload []byte, reply func([]byte)) {
 	switch k {
 	case kindMessages:
 		q.receiveMessages(from, d)
-		reply(nil)
+		if request {
+			q.outbox.answers = append(q.outbox.answers, answer{from.member, reply})
+		}
 	case kindGreeting:
 		if d.end() != nil {
 			reply(nil)
@@ -165,8 +170,27 @@ func (q *Quorum) step(m *Message) {
 	_ = q.node.Step(m) // what raft refuses is as if it had been lost on the way
 }
 
-// outbox gathers what goes to each member until the end of the drain.
-type outbox struct{ boxes []box }
+// outbox gathers what goes to each member until the end of the drain. What there is to say by then to a member that has sent something
+// is the answer to that.
+type outbox struct {
+	boxes   []box
+	answers []answer
+}
+
+// answer is owed to a member.
+type answer struct {
+	to    uint64
+	reply func([]byte)
+}
+
+// settle gives everybody the answer that is still owed.
+func (o *outbox) settle() {
+	owed := o.answers
+	o.answers = nil
+	for _, a := range owed {
+		a.reply(nil)
+	}
+}
 
 type box struct {
 	to      uint64
@@ -204,13 +228,22 @@ func (q *Quorum) flush() {
 		q.deliver(&q.outbox.boxes[i])
 	}
 	q.outbox.boxes = q.outbox.boxes[:0]
+	q.outbox.settle()
 }
 
 func (q *Quorum) deliver(b *box) {
-	if b.payload != nil {
-		q.send(nodeID(b.to), q.addressOf(b.to), b.payload)
-		b.payload = nil
+	payload := b.payload
+	if b.payload = nil; payload == nil {
+		return
 	}
+	o := &q.outbox
+	if at := slices.IndexFunc(o.answers, func(a answer) bool { return a.to == b.to }); at >= 0 {
+		reply := o.answers[at].reply
+		o.answers = slices.Delete(o.answers, at, at+1)
+		reply(payload)
+		return
+	}
+	q.send(nodeID(b.to), q.addressOf(b.to), payload)
 }
 
 func (q *Quorum) send(to record.NodeID, address string, payload []byte) {

@@ -46,7 +46,8 @@ type fetcher struct {
 	listed  map[record.Partition]*place
 	changed []*place // their next fetch may be another than the last, or there was none
 	left    []record.Partition
-	waiting int // partitions that wait for the disk
+	fed     record.Partition // the first that got records last: a request that names all of them begins behind it
+	waiting int              // partitions that wait for the disk
 
 	requests uint64 // that were ever sent
 	flying   int    // of those
@@ -241,7 +242,8 @@ func (f *fetcher) send() {
 	}
 }
 
-// inOrder lists the partitions of the session, by identity.
+// inOrder lists the partitions of the session, by identity, from behind the one that was fed last on. The leader gives only the first one that has
+// something a batch that is greater than the limits; where there is no room for a session nobody but this side sees to it that each has its turn.
 func (f *fetcher) inOrder() []*place {
 	all := make([]*place, 0, len(f.listed))
 	//house:anyorder they are sorted below
@@ -249,7 +251,11 @@ func (f *fetcher) inOrder() []*place {
 		all = append(all, pl)
 	}
 	slices.SortFunc(all, func(a, b *place) int { return a.p.ID.Compare(b.p.ID) })
-	return all
+	next := slices.IndexFunc(all, func(pl *place) bool { return pl.p.ID.Compare(f.fed) > 0 })
+	if next <= 0 {
+		return all
+	}
+	return append(all[next:len(all):len(all)], all[:next]...)
 }
 
 // forget names those that have left the session.
@@ -291,10 +297,14 @@ func (f *fetcher) answered(number uint64, body []byte, err error) {
 		return
 	}
 	f.joined(r.SessionID)
+	fed := false
 	for i := range r.Topics {
 		id := record.Partition{Topic: r.Topics[i].ID}
 		for j := range r.Topics[i].Partitions {
 			id.Index = r.Topics[i].Partitions[j].Index
+			if !fed && len(r.Topics[i].Partitions[j].Records) > 0 {
+				f.fed, fed = id, true
+			}
 			if pl := f.listed[id]; pl != nil && pl.since <= number {
 				f.fetched(pl, &r.Topics[i].Partitions[j])
 			}

@@ -288,6 +288,31 @@ func TestDamagedReplica(t *testing.T) {
 	r.same(id, 3)
 }
 
+// TestDamagedLeaderThatIsAlone hands over to a replica that may be elected, if one is up: it has all that was committed (L7).
+func TestDamagedLeaderThatIsAlone(t *testing.T) {
+	for _, up := range []bool{true, false} {
+		r := newRig(t, 3)
+		r.topic.MinInSyncReplicas = 2
+		r.create(1, 1)
+		id := part(1, 0)
+		r.run(time.Second)
+		for i := range 3 {
+			r.produce(id, number(i))
+		}
+		r.run(time.Second)
+		r.brokers[1].down, r.brokers[2].down = !up, true
+		s := r.states[id]
+		s.ISR, s.ELR = []record.NodeID{0}, []record.NodeID{1}
+		r.decide(id, s)
+		r.run(3 * time.Millisecond)
+		r.brokers[0].set.Get(id).ReadFailed(fmt.Errorf("a cold read: %w", commitlog.ErrCorrupt))
+		r.run(5 * time.Second)
+		if leader := r.states[id].Leader; (leader == 1) != up || (r.renewed == 1) != up {
+			t.Errorf("with another one that is up (%v) the leader is %d, and %d were renewed", up, leader, r.renewed)
+		}
+	}
+}
+
 // TestNearestReplica (KIP-392): a leader sends consumers to a replica in their rack, which serves what is committed and does not guess.
 func TestNearestReplica(t *testing.T) {
 	r := newRig(t, 3)
@@ -393,4 +418,38 @@ func TestNoRoomForASession(t *testing.T) {
 		t.Errorf("told %v %v", s.done, s.code)
 	}
 	r.same(part(1, 0), 1)
+}
+
+// TestGreatBatchesTakeTurns: of batches that are greater than the limit the leader gives only the first partition one. Without a session it is another
+// one each time that comes first, so that all of them move.
+func TestGreatBatchesTakeTurns(t *testing.T) {
+	r := newRigOf(t, 2, 1)
+	for _, b := range r.brokers {
+		b.withoutSessions()
+	}
+	r.create(1, 7)
+	r.run(time.Second)
+	r.brokers[1].down = true
+	for range 50 {
+		for i := int32(0); i < 7; i += 2 {
+			r.produce(part(1, i), "a batch")
+		}
+	}
+	r.run(40 * time.Second)
+	r.brokers[1].down = false
+	least, most := record.Offset(0), record.Offset(0)
+	for range 4000 {
+		r.run(10 * time.Millisecond)
+		least, most = 50, 0
+		for i := int32(0); i < 7; i += 2 {
+			end := r.brokers[1].set.Get(part(1, i)).EndOffset()
+			least, most = min(least, end), max(most, end)
+		}
+		if most-least > 1 {
+			t.Fatalf("one partition was copied up to %d, another up to %d", most, least)
+		}
+	}
+	if least != 50 {
+		t.Errorf("copied up to %d", least)
+	}
 }

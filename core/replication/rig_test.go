@@ -36,6 +36,7 @@ type rig struct {
 	lost       map[record.Partition]record.NodeID // where a replica is known to be damaged
 	renewed    int
 	fetches    int
+	maxBytes   int32 // of one partition in a fetch
 	logged     []string
 }
 
@@ -65,8 +66,10 @@ type broker struct {
 	memory   *sim.Memory
 }
 
-func newRig(t testing.TB, brokers int) *rig {
-	r := &rig{TB: t, clock: sim.NewClock(1_700_000_000_000), states: map[record.Partition]partition.State{}, lost: map[record.Partition]record.NodeID{}, topic: config.DefaultTopic()}
+func newRig(t testing.TB, brokers int) *rig { return newRigOf(t, brokers, 1<<20) }
+
+func newRigOf(t testing.TB, brokers int, maxBytes int32) *rig {
+	r := &rig{TB: t, maxBytes: maxBytes, clock: sim.NewClock(1_700_000_000_000), states: map[record.Partition]partition.State{}, lost: map[record.Partition]record.NodeID{}, topic: config.DefaultTopic()}
 	r.topic.MinInSyncReplicas = 1
 	r.controller = r.alter
 	for i := range brokers {
@@ -111,7 +114,7 @@ func newBroker(r *rig, id record.NodeID) *broker {
 		},
 		BrokerEpoch: func() int64 { return int64(id) + 1 }, Partitions: b.set.All,
 	}, replication.Options{
-		Node: id, ClusterID: "cluster", Directory: [16]byte{1, byte(id)}, MinBytes: 1, MaxBytes: 1 << 20, ResponseMaxBytes: 10 << 20,
+		Node: id, ClusterID: "cluster", Directory: [16]byte{1, byte(id)}, MinBytes: 1, MaxBytes: r.maxBytes, ResponseMaxBytes: 10 << 20,
 		Wait: 500 * time.Millisecond, Backoff: time.Second, Timeout: 30 * time.Second, Lag: func() time.Duration { return 10 * time.Second },
 	})
 	b.cluster = &partition.Cluster{
@@ -406,6 +409,9 @@ func (r *rig) assign(q *kmsg.AssignReplicasToDirsRequest, done func(kmsg.Respons
 					r.lost[id] = node
 					s.ISR = slices.DeleteFunc(slices.Clone(s.ISR), func(n record.NodeID) bool { return n == node })
 					if s.Leader == node {
+						if len(s.ISR) == 0 {
+							s.ISR, s.ELR = s.ELR[:1], s.ELR[1:]
+						}
 						s.Leader, s.LeaderEpoch = s.ISR[0], s.LeaderEpoch+1
 					}
 				}

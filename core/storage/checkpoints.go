@@ -74,10 +74,15 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 		}
 	}
 	for _, l := range all {
-		m := l.RecoveryMark()
-		claims = append(claims, claim{l, m, s.safeSeq(l)})
-		lines.recovery = append(lines.recovery, l.line(m.End))
-		lines.watermark = append(lines.watermark, l.line(l.highWatermark))
+		if l.damaged {
+			lines.recovery = append(lines.recovery, l.line(l.DurableEnd()))
+		} else {
+			m := l.RecoveryMark()
+			claims = append(claims, claim{l, m, s.safeSeq(l)})
+			lines.recovery = append(lines.recovery, l.line(m.End))
+		}
+		// What lies below the mark after a loss of power must be what lies there now.
+		lines.watermark = append(lines.watermark, l.line(min(l.highWatermark, l.DurableEnd())))
 		if start := l.DurableStart(); start > 0 {
 			lines.start = append(lines.start, l.line(start))
 		}

@@ -15,7 +15,7 @@ const (
 	filesParts    = 8
 	filesRolled   = 32 // one in so many may belong to segments that wait for their last sync
 	filesCold     = 32 // and one in so many to segments that are read
-	mostColdFiles = 256
+	mostColdFiles = 512
 )
 
 // fileBudget is how the store shares the process's limit of open files.

@@ -26,6 +26,8 @@ type Log struct {
 	touched       bool // is in store.touched
 	dirty         bool // is in store.dirty
 	gone          bool // deleted or offline
+	damaged       bool // its files do not hold what was written: see damage
+	released      bool // and the checkpoints say so durably
 
 	taken    record.Offset // log end at the last TakeWrites
 	pending  int64         // bytes appended since
@@ -75,16 +77,18 @@ func (l *Log) Dir() string { return l.dir }
 // OnAdvance sets the function that is called on the loop when WrittenEnd or DurableEnd has moved, or the log has failed.
 func (l *Log) OnAdvance(f func()) { l.advance = f }
 
-// HighWatermark is what the partition last said; at first what the checkpoint says.
+// HighWatermark is what the partition last said, or where the log was cut, if that is less; at first what the checkpoint says. It lies within
+// the log.
 func (l *Log) HighWatermark() record.Offset { return l.highWatermark }
 
-// SetHighWatermark tells the store, for retention and for the checkpoint.
+// SetHighWatermark moves it: retention and the checkpoint go by it.
 func (l *Log) SetHighWatermark(o record.Offset) { l.highWatermark = o }
 
-// WhenDurable calls then once everything that the log holds now is on stable storage; never if the store fails before. It is for a log that
-// was just opened: what was written by the process before, and may have been seen, is known to be durable only up to the last checkpoint.
+// WhenDurable calls then once everything that the log holds now is on stable storage, or the log turns out to be damaged; never if the store
+// fails before. It is for a log that was just opened: what was written by the process before, and may have been seen, is known to be durable only
+// up to the last checkpoint.
 func (l *Log) WhenDurable(then func()) {
-	if l.DurableEnd() >= l.EndOffset() {
+	if l.DurableEnd() >= l.EndOffset() || l.damaged {
 		then()
 		return
 	}
@@ -94,7 +98,7 @@ func (l *Log) WhenDurable(then func()) {
 
 // settle calls whoever waits in WhenDurable.
 func (l *Log) settle() {
-	if then := l.then; then != nil && l.DurableEnd() >= l.awaited {
+	if then := l.then; then != nil && (l.DurableEnd() >= l.awaited || l.damaged) {
 		l.then = nil
 		then()
 	}
@@ -103,12 +107,12 @@ func (l *Log) settle() {
 // Policy is the flush policy in force.
 func (l *Log) Policy() config.FlushPolicy { return l.policy }
 
-// SafeEnd is the end of what counts for acks=all: durable under sync; under async written, unless more than flush.messages records would be
-// at stake: then it waits for the sync. It never lies inside a batch.
+// SafeEnd is the end of what counts for acks=all: under sync durable, and the next start will know that it was; under async written, unless more than
+// flush.messages records would be at stake: then it waits for the sync. It never lies inside a batch.
 func (l *Log) SafeEnd() record.Offset {
 	durable := min(l.DurableEnd(), l.EndOffset())
 	if l.policy != config.Async {
-		return durable
+		return min(durable, l.knownEnd())
 	}
 	if l.flush.messages < int64(l.WrittenEnd()-durable) {
 		return durable
@@ -122,6 +126,19 @@ func (l *Log) Failure() error {
 		return l.store.failure
 	}
 	return l.Log.Failure()
+}
+
+// knownEnd is the end of what the journal says to have been durable, of a log that it holds. A sync of the log's own files that is faster than the
+// commit does not count: nothing durable tells of it before the next checkpoint, and a medium that has lost a part of those files would show what a
+// torn end looks like. The start would cut the log there and find nothing in the journal to put back (L7).
+func (l *Log) knownEnd() record.Offset {
+	switch {
+	case !l.joined:
+		return l.EndOffset()
+	case l.gate != 0:
+		return l.base
+	}
+	return max(l.base, l.JournaledEnd())
 }
 
 // Configure applies a topic's settings. A log that changes to sync is synced first; until then SafeEnd does not move past what is durable.

@@ -16,6 +16,16 @@ import (
 // ErrExists: the partition has a log already, or had one that is offline.
 var ErrExists = errors.New("partition exists already")
 
+// errUnwanted: the partition was deleted while its log was being made.
+var errUnwanted = errors.New("deleted while it was made")
+
+// making is a log on its way.
+type making struct {
+	id       record.Partition
+	dir      string
+	unwanted *removal // it was deleted meanwhile; nil if not
+}
+
 // Create makes the log of a new partition. done gets it once its directory is durable.
 func (s *Store) Create(id record.Partition, topic string, settings config.Topic, done func(*Log, error)) {
 	dir := dirName(topic, id.Index)
@@ -30,15 +40,16 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 		done(nil, fmt.Errorf("%w: %s", ErrExists, dir))
 		return
 	}
+	if r := s.removing(dir); r != nil {
+		r.then = append(r.then, waiting{id, func() { s.Create(id, topic, settings, done) }, done})
+		return
+	}
 	if err := s.files.room(len(s.order) + len(s.making)); err != nil {
 		done(nil, err)
 		return
 	}
-	if r := s.removing(dir); r != nil {
-		r.then = append(r.then, func() { s.Create(id, topic, settings, done) })
-		return
-	}
-	s.making = append(s.making, dir)
+	m := &making{id: id, dir: dir}
+	s.making = append(s.making, m)
 	disk, set, wall := s.Disk, settingsOf(settings), s.Clock.Wall()
 	s.Jobs.Start(s.laneOf(id), func() func() {
 		r, err := commitlog.Create(disk, dir, id, 0, wall)
@@ -49,7 +60,7 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 			}
 		}
 		return func() {
-			s.making = slices.DeleteFunc(s.making, func(d string) bool { return d == dir })
+			s.making = slices.DeleteFunc(s.making, func(other *making) bool { return other == m })
 			switch {
 			case s.failure != nil:
 				done(nil, s.failure)
@@ -58,20 +69,70 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 			case err != nil:
 				s.fail(fmt.Errorf("create %s: %w", dir, err))
 				done(nil, s.failure)
+			case m.unwanted != nil:
+				s.adopt(r, id, topic, dir, set).Configure(settings)
+				done(nil, fmt.Errorf("%w: %s", errUnwanted, dir))
 			default:
 				l := s.adopt(r, id, topic, dir, set)
 				l.Configure(settings)
-				done(l, nil)
+				s.begin(l, done)
 			}
+			s.removeMade(m)
 		}
 	})
 }
 
-// taken says whether the directory is in use or being made, by whatever topic.
+// begin gives out a log that was made. If the next start could still meet the end of an earlier log of the same partition, which was moved away
+// and has come back, or was damaged, the journal must say first that there is another: that end would be taken for this one's.
+func (s *Store) begin(l *Log, done func(*Log, error)) {
+	if !s.journal.Holds(l.id) {
+		done(l, nil)
+		return
+	}
+	s.enterEntry(l, journal.Entry{Kind: journal.Reset})
+	s.acks = append(s.acks, ack{seq: l.last, done: func(err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		done(l, nil)
+	}})
+}
+
+// removeMade goes on with a removal that had to wait for the log to be made.
+func (s *Store) removeMade(m *making) {
+	r := m.unwanted
+	switch {
+	case r == nil:
+	case s.failure != nil:
+		r.done(s.failure)
+	case s.logs[m.id] == nil: // there was no room for it
+		r.dir = ""
+		s.ended(r, "", nil)
+	default:
+		s.deleting = slices.DeleteFunc(s.deleting, func(other *removal) bool { return other == r })
+		s.takeOut(r)
+	}
+}
+
+// giveUp ends the wait of a log that need not be made any more.
+func (s *Store) giveUp(id record.Partition) {
+	for _, r := range s.deleting {
+		if i := slices.IndexFunc(r.then, func(w waiting) bool { return w.id == id }); i >= 0 {
+			w := r.then[i]
+			r.then = slices.Delete(r.then, i, i+1)
+			w.done(nil, fmt.Errorf("%w: %s", errUnwanted, r.dir))
+			return
+		}
+	}
+}
+
+// taken says whether the directory is in use or being made, by whatever topic, and is to stay.
 func (s *Store) taken(dir string) bool {
+	made := func(m *making) bool { return m.dir == dir && m.unwanted == nil }
 	used := func(l *Log) bool { return l.dir == dir }
 	off := func(o Offline) bool { return o.Dir == dir }
-	return slices.Contains(s.making, dir) || slices.ContainsFunc(s.order, used) || slices.ContainsFunc(s.offline, off)
+	return slices.ContainsFunc(s.making, made) || slices.ContainsFunc(s.order, used) || slices.ContainsFunc(s.offline, off)
 }
 
 // adopt makes a log that was opened or created part of the store.
@@ -95,7 +156,14 @@ type removal struct {
 	aside func(to string) // it is not deleted, only moved out of the way; gets the directory's new name
 	log   *Log            // until the journal knows of the deletion
 	done  func(error)
-	then  []func() // wait for the name
+	then  []waiting // for the name
+}
+
+// waiting is a log that cannot be made yet.
+type waiting struct {
+	id     record.Partition
+	create func()
+	done   func(*Log, error)
 }
 
 // unlinking is something to be removed when its delay is over.
@@ -131,7 +199,12 @@ func (s *Store) takeOut(r *removal) {
 		r.dir = s.offline[i].Dir
 		s.offline = slices.Delete(s.offline, i, i+1)
 		s.checkpoints.forget(r.dir)
+	} else if i := slices.IndexFunc(s.making, func(m *making) bool { return m.id == id && m.unwanted == nil }); i >= 0 {
+		r.dir, s.making[i].unwanted = s.making[i].dir, r
+		s.deleting = append(s.deleting, r)
+		return
 	} else {
+		s.giveUp(id)
 		done(nil)
 		return
 	}
@@ -172,7 +245,13 @@ func (s *Store) closeLog(l *Log, lane env.Lane, then func(error)) {
 	if c := l.Log.TakeClose(); c != nil {
 		s.Jobs.Start(lane, func() func() {
 			c.Run()
-			return func() { then(l.Log.Closed(c)) }
+			return func() {
+				err := l.Log.Closed(c)
+				if corrupt(err) {
+					err = nil // it is closed, and that is all there is to do
+				}
+				then(err)
+			}
 		})
 		return
 	}
@@ -186,7 +265,7 @@ func (s *Store) closeLog(l *Log, lane env.Lane, then func(error)) {
 	s.Jobs.Start(laneWrite, func() func() {
 		w.Run()
 		return func() {
-			if err := l.Log.Wrote(w); err != nil {
+			if err := l.Log.Wrote(w); err != nil && !corrupt(err) {
 				s.fail(err)
 			}
 			s.closeLog(l, lane, then)
@@ -234,8 +313,8 @@ func (s *Store) ended(r *removal, to string, err error) {
 	}
 	s.deleting = slices.DeleteFunc(s.deleting, func(other *removal) bool { return other == r })
 	r.done(nil)
-	for _, f := range r.then {
-		f()
+	for _, w := range r.then {
+		w.create()
 	}
 }
 

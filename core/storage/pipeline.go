@@ -127,7 +127,14 @@ func (s *Store) wrote(t *turn) {
 			it.writes.Retain() // for the journal
 		}
 		if err := l.Log.Wrote(it.writes); err != nil {
-			s.fail(err)
+			if !corrupt(err) {
+				s.fail(err)
+				continue
+			}
+			if it.cut || it.late {
+				it.writes.Release()
+			}
+			s.damage(l, err)
 			continue
 		}
 		s.wroteCut(it)
@@ -206,14 +213,36 @@ func (s *Store) enter(it *item) {
 	}
 	batches := w.Batches()
 	if len(batches) == 0 {
+		if _, cuts := w.Truncates(); cuts && l.joined {
+			s.awaitMark(l, w) // no mark from before the cut counts any more
+		}
 		return
 	}
 	if !l.joined {
 		s.join(l, it.from)
 	}
 	s.enterEntry(l, journal.Entry{Kind: journal.Append, Offset: it.from, Epoch: epochOf(batches), Data: batches})
+	s.awaitMark(l, w)
+}
+
+// awaitMark has the log count as durable what it holds with the Writes, once the journal has its last entry.
+func (s *Store) awaitMark(l *Log, w *commitlog.Writes) {
+	if l.last <= s.journal.DurableSeq() {
+		l.reached, l.hasMark = w.Mark(), true
+		l.count()
+		s.touch(l)
+		return
+	}
 	w.Retain()
 	s.acks = append(s.acks, ack{seq: l.last, log: l, writes: w})
+}
+
+// count passes on how far the journal has the log, if that counts by now.
+func (l *Log) count() {
+	if l.joined && l.gate == 0 && l.hasMark {
+		l.Log.Journaled(l.reached)
+		l.hasMark = false
+	}
 }
 
 // epochOf reads the leader epoch of the first batch.
@@ -300,10 +329,7 @@ func (s *Store) acked(a ack, durable uint64) {
 		l.gate = 0
 		l.unsaid = l.unsaid && !l.joined // an anchor ends what older entries say
 	}
-	if l.joined && l.gate == 0 && l.hasMark {
-		l.Log.Journaled(l.reached)
-		l.hasMark = false
-	}
+	l.count()
 	s.touch(l)
 	if a.done != nil {
 		a.done(nil)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	"lignum/core/commitlog/checkpoint"
 	"lignum/core/env"
@@ -26,7 +27,7 @@ const (
 
 // Shutdown ends the store: everything is written and synced, the logs are closed, the checkpoints written, and last of all the
 // marker of a clean stop, which speaks of the broker epoch (S6). done gets the first error; there is no marker then, nor beside a
-// partition that is offline.
+// partition that is offline or damaged.
 func (s *Store) Shutdown(brokerEpoch int64, done func(error)) {
 	if s.failure != nil || s.state != running {
 		s.state = stopped
@@ -77,10 +78,11 @@ func (s *Store) closeLogs() {
 	}
 }
 
-// leaveMarker is the last step. Beside a partition that is offline no stop is clean: the next start would take what is bad there for good, and
+// leaveMarker is the last step. Beside a partition that is offline or damaged no stop is clean: the next start would take what is bad there for good, and
 // the log for shorter than what was promised of it (L7).
 func (s *Store) leaveMarker() {
-	st, disk, closeJournal, clean := s.stopper, s.Disk, s.journal.Close(), len(s.offline) == 0
+	st, disk, closeJournal := s.stopper, s.Disk, s.journal.Close()
+	clean := len(s.offline) == 0 && !slices.ContainsFunc(s.order, func(l *Log) bool { return l.damaged })
 	st.step = ending
 	s.Jobs.Start(laneFiles, func() func() {
 		err := closeJournal()

@@ -75,7 +75,7 @@ type Store struct {
 	checkpoints checkpoints
 	memory      memory
 	files       fileBudget
-	making      []string   // directories that are being made
+	making      []*making  // logs that are being made
 	deleting    []*removal // partitions whose names are not free yet
 	removals    []unlinking
 	due         dues

@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"slices"
-
 	"lignum/core/config"
 	"lignum/core/journal"
 )
@@ -58,6 +56,9 @@ func (l *Log) writtenSeq() uint64 {
 
 // startSync starts a sync of what is written. It is false if the log cannot be synced now: a truncation comes first.
 func (s *Store) startSync(l *Log) bool {
+	if l.damaged {
+		return true
+	}
 	from, late := l.writtenSeq(), len(l.late)
 	job := l.Log.TakeSync()
 	if job == nil {
@@ -74,7 +75,10 @@ func (s *Store) startSync(l *Log) bool {
 		return func() {
 			l.syncing = false
 			s.syncing--
-			if err := l.Log.Synced(job); err != nil {
+			switch err := l.Log.Synced(job); {
+			case l.damaged:
+				return
+			case err != nil:
 				s.fail(err)
 				return
 			}
@@ -118,7 +122,7 @@ func (s *Store) continueRecycle() {
 	for ; r.at < len(r.covered); r.at++ {
 		c := r.covered[r.at]
 		l := s.logs[c.Log]
-		if l == nil || l.synced >= c.Seq {
+		if l == nil || l.damaged || l.synced >= c.Seq {
 			continue // a log that is gone is released by its deletion
 		}
 		s.want(l)
@@ -130,7 +134,7 @@ func (s *Store) continueRecycle() {
 			return
 		}
 		for _, c := range r.covered {
-			if l := s.logs[c.Log]; l != nil {
+			if l := s.logs[c.Log]; l != nil && !l.damaged {
 				s.journal.Safe(c.Log, l.checkpointedSeq)
 				if l.lastCut > s.journal.DurableSeq() {
 					s.journal.Extend() // the file is held by a truncation that is in the queue itself
@@ -146,10 +150,12 @@ func (s *Store) beginRecycle() bool {
 	if !s.journal.Pressing() {
 		return false
 	}
-	all := s.journal.Oldest()
-	all = slices.DeleteFunc(all, func(c journal.Covered) bool { return s.logs[c.Log] == nil })
+	all := s.release(s.journal.Oldest())
+	if !s.journal.Pressing() {
+		return false
+	}
 	if len(all) == 0 {
-		// Only logs that are being deleted hold the file, and what their deletion waits for may be in the queue itself.
+		// Only logs that are being deleted, or are damaged, hold the file, and what that waits for may be in the queue itself.
 		s.journal.Extend()
 		return false
 	}

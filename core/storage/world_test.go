@@ -53,6 +53,7 @@ type world struct {
 	store   *Store
 	ready   bool
 	models  []*model
+	ended   []*model // that were deleted, and may come back: a replica that was moved away and is given back
 	counter uint64
 	life    int
 	topics  int
@@ -149,6 +150,10 @@ func (w *world) create() {
 	m := &model{
 		id: record.Partition{Topic: record.TopicID{byte(w.topics), 1}, Index: int32(w.topics % 3)}, topic: fmt.Sprintf("t%d", w.topics),
 		settings: w.settings(config.FlushPolicy(w.rand.Below(3) / 2)),
+	}
+	if n := len(w.ended); n > 0 && w.rand.Below(2) == 0 {
+		m.id, m.topic = w.ended[n-1].id, w.ended[n-1].topic
+		w.ended = w.ended[:n-1]
 	}
 	w.models = append(w.models, m)
 	w.logf("create %s %v", m.topic, m.settings.FlushPolicy)
@@ -295,6 +300,7 @@ func (w *world) delete(m *model) {
 			w.fatalf("delete: %v", err)
 		}
 		w.models = slices.DeleteFunc(w.models, func(other *model) bool { return other == m })
+		w.ended = append(w.ended, m)
 	})
 }
 

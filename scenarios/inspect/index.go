@@ -9,7 +9,7 @@ import (
 
 // checkIndexes holds the index files against the batches (L5): so that a look-up that starts from an entry ends where a scan would.
 func (f *fold) checkIndexes(x *Inspector) {
-	for i := range f.segments {
+	for i := f.fresh; i < len(f.segments); i++ {
 		s := &f.segments[i]
 		f.checkOffsets(x, s)
 		f.checkTimes(x, s)

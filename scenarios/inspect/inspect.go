@@ -48,21 +48,27 @@ const (
 type Inspector struct {
 	disk   *sim.Disk
 	made   Check
-	fold   fold
+	fold   *fold           // of the directory at hand
+	whole  fold            // one that is read anew each time
 	file   []byte          // content of the file at hand
 	medium []byte          // the same on the medium
 	bases  []record.Offset // scratch
 
-	names  []string         // scratch
-	listed []string         // scratch of list
-	seen   map[string]sight // by directory, of the present process
-	syncs  uint64           // of segments' files
-	spent  int64
+	found found // in the journal, last
+
+	names    []string         // scratch
+	listed   []string         // scratch of list
+	editions []sim.Edition    // scratch
+	seen     map[string]sight // by directory, of the present process
+	folds    map[string]*fold // the same
+	syncs    uint64           // of segments' files
+	copied   *sim.Disk        // of Promised
+	spent    int64
 }
 
 // New makes an inspector.
 func New(d *sim.Disk, check Check) *Inspector {
-	return &Inspector{disk: d, made: check, seen: map[string]sight{}}
+	return &Inspector{disk: d, made: check, seen: map[string]sight{}, folds: map[string]*fold{}}
 }
 
 // Syncs counts the syncs of segments' files that were asked for while it was watched.
@@ -93,9 +99,22 @@ func (x *Inspector) dirs() []string {
 // Disk looks at the files of all partitions.
 func (x *Inspector) Disk() {
 	for _, dir := range x.dirs() {
-		x.fold.read(x, dir, true)
-		x.fold.checkIndexes(x)
+		x.readAll(dir, true).checkIndexes(x)
 	}
+}
+
+// readAll makes the fold of a directory, whatever was read before.
+func (x *Inspector) readAll(dir string, whole bool) *fold {
+	x.fold = &x.whole
+	x.fold.read(x, dir, whole)
+	return x.fold
+}
+
+// peekFrom reads what a file of the page cache has from an offset on. The bytes hold until the next peek.
+func (x *Inspector) peekFrom(path string, from int64) []byte {
+	x.file, _ = x.disk.PeekFrom(sim.Cached, path, from, x.file[:0])
+	x.spent += int64(len(x.file))
+	return x.file
 }
 
 // peek reads a file of the page cache; false if it is not there. The bytes hold until the next peek.

@@ -13,8 +13,8 @@ import (
 // Promised holds what the journal is said to keep of a log against the journal itself, as a power cut would leave it now: everything up to an offset. What
 // follows a Join counts only behind its Anchor (D3).
 func (x *Inspector) Promised(dir string, id record.Partition, upTo record.Offset) {
-	copied := sim.NewDisk(sim.DiskOptions{})
-	if copied.Mkdir(journalDir) != nil {
+	copied := x.emptied()
+	if copied == nil {
 		return
 	}
 	for _, name := range x.list(sim.Durable, journalDir) {
@@ -69,4 +69,24 @@ func entryEnd(e *journal.Entry) (end record.Offset) {
 		}
 	}
 	return end
+}
+
+// emptied is a disk with an empty directory for a journal; nil if there is none to be had. It is the same each time, with the memory that it has.
+func (x *Inspector) emptied() *sim.Disk {
+	if x.copied == nil {
+		x.copied = sim.NewDisk(sim.DiskOptions{})
+		if x.copied.Mkdir(journalDir) != nil {
+			return nil
+		}
+	}
+	x.copied.Kill()
+	for _, name := range x.copied.Names(sim.Cached, journalDir, nil) {
+		if x.copied.Remove(journalDir+"/"+name) != nil {
+			return nil
+		}
+	}
+	if x.copied.SyncDir(journalDir) != nil {
+		return nil
+	}
+	return x.copied
 }

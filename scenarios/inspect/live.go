@@ -9,7 +9,10 @@ import (
 )
 
 // Begin forgets what was seen of the process before.
-func (x *Inspector) Begin() { clear(x.seen) }
+func (x *Inspector) Begin() {
+	clear(x.seen)
+	clear(x.folds)
+}
 
 // sight is a log as it was seen last.
 type sight struct {
@@ -26,8 +29,13 @@ func (x *Inspector) Live(l *storage.Log) bool {
 	if now.end == last.end && now.start == last.start && now.mark == last.mark && now.segments == last.segments {
 		return false
 	}
-	f := &x.fold
-	f.read(x, l.Dir(), false)
+	f := x.folds[l.Dir()]
+	if f == nil {
+		f = &fold{}
+		x.folds[l.Dir()] = f
+	}
+	x.fold = f
+	f.update(x, l.Dir())
 	f.checkIndexes(x)
 	x.check("L3", f.end == l.EndOffset(), "%s: the files end at offset %d, the log at %d", f.dir, f.end, l.EndOffset())
 	x.epochs(l)
@@ -46,7 +54,7 @@ func (x *Inspector) Live(l *storage.Log) bool {
 
 // keptSnapshots: a snapshot stays as long as the segment that begins with it (P4).
 func (x *Inspector) keptSnapshots(before []record.Offset) {
-	f := &x.fold
+	f := x.fold
 	for _, s := range f.segments {
 		_, was := slices.BinarySearch(before, s.base)
 		_, is := slices.BinarySearch(f.snapshots, s.base)
@@ -67,7 +75,7 @@ func (x *Inspector) Elected(l *storage.Log, e record.Epoch) {
 // epochs holds the answers about leader epochs against a scan (L4). An epoch behind the last one of the batches is that of an election
 // without appends, and begins at the log end.
 func (x *Inspector) epochs(l *storage.Log) {
-	f := &x.fold
+	f := x.fold
 	for i, e := range f.epochs {
 		got, end := l.EpochEnd(e.Epoch)
 		x.check("L4", got == e.Epoch && end == f.epochEnd(i), "%s: epoch %d is said to end at %d (epoch %d), by the log it ends at %d", f.dir, e.Epoch, end, got,

@@ -129,7 +129,7 @@ func (w *Watcher) marks() {
 		if w.Log(dir) == nil {
 			continue // set aside or offline
 		}
-		x.fold.read(x, dir, false)
+		x.readAll(dir, false)
 		x.check("L6", points[dir] == x.fold.end, "%s: a clean stop with recovery point %d, the log ends at %d", dir, points[dir], x.fold.end)
 		for _, name := range x.fold.names {
 			path := dir + "/" + name

@@ -30,7 +30,7 @@ func (p *Partition) heir(b *Batch) bool {
 	if b == nil || b.Part == p || !b.late || !slices.Contains(p.before, b.Part) {
 		return false
 	}
-	b.Part = p
+	b.Part, b.heir = p, true
 	p.batches = append(p.batches, b)
 	p.inherited = true
 	return true
@@ -41,6 +41,15 @@ func (p *Partition) mayInherit(id record.ProducerID) bool {
 	return slices.ContainsFunc(p.before, func(old *Partition) bool {
 		return slices.ContainsFunc(old.batches, func(b *Batch) bool { return b.late && b.Producer == id && !b.refusedForGood() })
 	})
+}
+
+// repeats says whether a producer's batch for this partition, of which only the answer is known, was taken for the repetition of one of its batches for a
+// predecessor that lies here: both have the same sequences, and what the producer was told is where that one lies. Apache Kafka cannot tell them apart
+// either.
+func (s *slot) repeats(other *slot) bool {
+	b, o := s.batch, other.batch
+	return o.heir && other.seen && !b.heir && s.acked && !s.seen && s.base == other.base && b.idempotent() &&
+		b.Producer == o.Producer && b.Epoch == o.Epoch && b.Sequence == o.Sequence && b.Count == o.Count
 }
 
 // Verbatim says whether batches are kept as they were sent, but for what a broker assigns.

@@ -27,6 +27,7 @@ type Batch struct {
 	tries     int
 	answers   int  // to the tries
 	late      bool // a try was on its way when the partition was deleted, or left later
+	heir      bool // it was meant for a predecessor of Part
 	refused   int  // of the tries
 	acked     bool
 	places    int // where it lies now, as far as is known

@@ -53,6 +53,16 @@ func (r *rig) again() {
 	r.p.Succeed(old)
 }
 
+// heir sends a producer's batch with sequence 0, deletes the topic, makes it again, and sends a batch of the same producer, which is acknowledged at
+// offset 0 when the function is called.
+func (r *rig) heir(sequence int32) (b record.Batch, answered func()) {
+	b = build(7, 0)
+	r.p.Plan(b, -1).Try()
+	r.again()
+	try := r.p.Plan(build(7, sequence), -1).Try()
+	return b, func() { try.Answered(wire.None, 0) }
+}
+
 var numbered int
 
 func build(producer record.ProducerID, sequence int32) record.Batch {
@@ -227,6 +237,28 @@ var stories = []struct {
 		r.again()
 		r.fetch(0, 1, false, b)
 	}, ""},
+	{"a topic is made again, and its first batch is taken for a repetition of what was on its way to the first one", Settings{}, func(r *rig) {
+		b, answered := r.heir(0)
+		r.fetch(0, 1, false, b)
+		answered()
+	}, ""},
+	{"the same, and it is not yet known what lies there", Settings{}, func(r *rig) {
+		b, answered := r.heir(0)
+		answered()
+		r.fetch(0, 1, true, b)
+		r.p.Settle(0, 1)
+	}, ""},
+	{"a topic is made again, and a batch with another sequence lies where something was on its way to", Settings{}, func(r *rig) {
+		b, answered := r.heir(1)
+		r.fetch(0, 1, false, b)
+		answered()
+	}, "D1"},
+	{"a batch is taken for a repetition of another one of its topic", Settings{}, func(r *rig) {
+		b := build(7, 0)
+		r.p.Plan(b, -1).Try()
+		r.fetch(0, 1, false, b)
+		r.p.Plan(build(7, 0), -1).Try().Answered(wire.None, 0)
+	}, "D1"},
 	{"compressed by the broker", Settings{Recompressed: true}, func(r *rig) {
 		b, err := record.Recompress(r.acked(-1, 0), record.Gzip, record.Limits{})
 		if err != nil {

@@ -181,7 +181,14 @@ func (p *Partition) learn(s slot) {
 			old.merge(&s)
 			return
 		}
-		if !p.contradicted(old, &s) {
+		switch {
+		case s.repeats(old):
+			return
+		case old.repeats(&s):
+			old.batch.places--
+			p.slots = slices.Delete(p.slots, i, i+1)
+			continue
+		case !p.contradicted(old, &s):
 			return
 		}
 		p.lose(i)

@@ -1,0 +1,151 @@
+package storage
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lignum/core/commitlog/checkpoint"
+	"lignum/core/config"
+	"lignum/core/record"
+	"lignum/sim"
+)
+
+// TestPhantomWritesAreNoTornEnd: whatever of a log's own files never reaches the medium, although it was acknowledged and synced, behind a loss of power
+// the log holds everything that counted for acks=all, or says that it does not (L7). What is bad below a mark that is durable is damage, and the
+// journal has the rest.
+func TestPhantomWritesAreNoTornEnd(t *testing.T) {
+	seeds := uint64(150)
+	if testing.Short() {
+		seeds = 30
+	}
+	whole, damaged, ahead := 0, 0, 0
+	for seed := range seeds {
+		w := newWorld(t, seed)
+		w.boot()
+		w.create()
+		w.settle()
+		m := w.models[0]
+		m.settings.FlushPolicy = config.Sync
+		m.log.Configure(m.settings)
+		w.settle()
+		struck := false
+		w.disk.Inject(func(op sim.Op) error {
+			log := op.Kind == sim.OpWrite && strings.HasPrefix(op.Path, m.topic) && strings.HasSuffix(op.Path, ".log")
+			if log && !m.log.cut && m.log.cutsOut == 0 && w.rand.Below(20) == 0 {
+				struck = true
+				return sim.ErrPhantom
+			}
+			return nil
+		})
+		safe := record.Offset(0)
+		for range 300 {
+			switch k := w.rand.Below(20); {
+			case k < 5:
+				w.append(m)
+			case k < 9:
+				w.store.EndDrain()
+			case k < 16:
+				w.lanes.Step()
+			case k < 17:
+				w.store.want(m.log)
+			case k < 18:
+				w.clock.Advance(time.Second)
+				w.store.Tick()
+			case k < 19 && w.rand.Below(4) == 0 && !struck: // a cut looks for its place by reading
+				w.truncate(m)
+				m.start, m.asked = 0, 0
+				safe = min(safe, m.log.EndOffset())
+			}
+			safe = max(safe, m.log.SafeEnd())
+			if m.log.joined && m.log.RecoveryPoint() > m.log.JournaledEnd() {
+				ahead++
+			}
+		}
+		w.disk.Inject(nil)
+		w.disk.Power()
+		w.boot()
+		if l := w.store.Log(m.id); l == nil {
+			damaged++
+		} else if whole++; l.EndOffset() < safe {
+			t.Fatalf("seed %d: the log ends at %d without a word, but %d was safe", seed, l.EndOffset(), safe)
+		}
+	}
+	if whole == 0 || damaged == 0 || ahead == 0 {
+		t.Errorf("%d logs were whole, %d known to be damaged, a sync was faster than the journal %d times: nothing was shown", whole, damaged, ahead)
+	}
+}
+
+// TestCheckpointedMarkIsDurable: what lies below a high watermark that a start finds must be what lay there when the mark was written down. A follower
+// may know a mark within what it has not flushed yet; power would bring back what a cut has taken, below the mark.
+func TestCheckpointedMarkIsDurable(t *testing.T) {
+	w := settledWorld(t, config.Async)
+	m := w.models[0]
+	w.append(m)
+	w.settle()
+	m.log.SetHighWatermark(m.log.EndOffset())
+	mark := func() record.Offset {
+		t.Helper()
+		w.store.checkpoint(func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		w.settle()
+		p, err := checkpoint.Read(w.disk, rootDir, checkpoint.HighWatermarkFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := checkpoint.ParseOffsets(p)
+		if err != nil || len(lines) != 1 {
+			t.Fatalf("%v, %v", lines, err)
+		}
+		return lines[0].Offset
+	}
+	if o := mark(); o != 0 {
+		t.Errorf("the mark is said to be %d, and durable is %d", o, m.log.DurableEnd())
+	}
+	w.store.want(m.log)
+	w.settle()
+	if o := mark(); o != m.log.EndOffset() {
+		t.Errorf("the mark is said to be %d, and durable is %d", o, m.log.DurableEnd())
+	}
+}
+
+// TestMarkOfATruncationGoesForGood: it would have recovery take for unflushed what has been flushed since.
+func TestMarkOfATruncationGoesForGood(t *testing.T) {
+	w := settledWorld(t, config.Sync)
+	m := w.models[0]
+	step := func() {
+		w.store.want(m.log)
+		w.settle()
+		w.store.checkpoint(func(error) {})
+		w.settle()
+	}
+	for range 3 {
+		w.append(m)
+		step()
+	}
+	w.disk.SyncAll()
+	next, removed := "", false
+	w.disk.Watch(func(op sim.Op, _ error) {
+		if removed && next == "" {
+			next = op.Kind.String() + " " + op.Path
+		}
+		removed = removed || op.Kind == sim.OpRemove && strings.HasSuffix(op.Path, truncationFile)
+	})
+	m.log.TruncateTo(0)
+	m.values, m.durable, m.written = m.values[:0], 0, 0
+	m.epoch++
+	w.append(m)
+	w.settle()
+	step()
+	w.disk.Watch(nil)
+	if want := "syncdir " + m.log.dir; !removed || next != want {
+		t.Errorf("removed %v, then comes %q; want %q", removed, next, want)
+	}
+	w.disk.PowerBy(sim.LoseAll())
+	if there, err := exists(w.disk, m.log.dir+"/"+truncationFile); there || err != nil {
+		t.Errorf("the mark came back: %v, %v", there, err)
+	}
+}
