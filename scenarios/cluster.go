@@ -249,7 +249,7 @@ func (c *cluster) awaitHealth(since env.Instant) {
 			c.awaitReaders(since)
 			return
 		}
-		c.lookAtAll()
+		c.lookAtAll(since)
 	case c.overdue(since):
 		c.fail("V1/V3", "%v after the last fault %s", c.world.Now().Sub(since), problem)
 		c.finished = true
@@ -314,7 +314,7 @@ func (c *cluster) newest() *metadata.Image {
 	return best
 }
 
-func (c *cluster) lookAtAll() {
+func (c *cluster) lookAtAll(since env.Instant) {
 	if len(c.stage.Targets) == 0 {
 		c.fail("V2", "there is no topic")
 		c.finished = true
@@ -322,12 +322,16 @@ func (c *cluster) lookAtAll() {
 	}
 	traffic.NewLastReader(c.stage, uint64(1000+c.readers), patience, func() {
 		c.readers++
-		c.world.After(settleTime, c.lookedAtAll)
+		c.world.After(settleTime, func() { c.lookedAtAll(since) })
 	})
 }
 
-// lookedAtAll compares what the nodes have, and has it looked at once more behind another crash.
-func (c *cluster) lookedAtAll() {
+// lookedAtAll compares what the nodes have, and has it looked at once more behind another crash. A replica that is in sync may still be behind.
+func (c *cluster) lookedAtAll(since env.Instant) {
+	if c.behind() && !c.overdue(since) {
+		c.world.After(askHealth, func() { c.lookedAtAll(since) })
+		return
+	}
 	c.box.compareReplicas()
 	c.nothingWaits()
 	if c.readers == 2 || len(c.world.Findings()) > 0 {
@@ -335,7 +339,7 @@ func (c *cluster) lookedAtAll() {
 		return
 	}
 	c.faults.finalCrash()
-	since := c.world.Now()
+	since = c.world.Now()
 	c.world.After(settleTime, func() { c.awaitHealth(since) })
 }
 

@@ -19,7 +19,7 @@ func (c *cluster) awaitReaders(since env.Instant) {
 	case problem == "":
 		c.books.Checked("V8")
 		c.stage.Reading = false
-		c.lookAtAll()
+		c.lookAtAll(since)
 	case c.overdue(since):
 		c.fail("V8", "%v after the last fault %s", c.world.Now().Sub(since), problem)
 		c.finished = true
@@ -52,7 +52,7 @@ func (c *cluster) overdue(since env.Instant) bool {
 	return now.Sub(since) > healthy && now.Sub(k.at) > standstill
 }
 
-// left is how many records replicas have to fetch before they are in sync, and one for each of them. While a leader does not serve nobody knows.
+// left is how many records replicas have to fetch, and one for each of them that is not in sync. While a leader does not serve nobody knows.
 func (c *cluster) left() int64 {
 	n := int64(0)
 	for _, t := range c.newest().Topics() {
@@ -63,14 +63,30 @@ func (c *cluster) left() int64 {
 				return math.MaxInt64
 			}
 			for _, node := range p.Replicas {
+				has, _ := c.logEnd(node, id)
+				n += max(0, int64(end-has))
 				if !slices.Contains(p.ISR, node) {
-					has, _ := c.logEnd(node, id)
-					n += 1 + max(0, int64(end-has))
+					n++
 				}
 			}
 		}
 	}
 	return n
+}
+
+// behind says whether a replica of a topic of clients has less than its leader, or more.
+func (c *cluster) behind() bool {
+	for _, t := range c.newest().Topics() {
+		for i := range t.Partitions {
+			p, id := &t.Partitions[i], record.Partition{Topic: t.ID, Index: int32(i)}
+			end, ok := c.logEnd(p.Leader, id)
+			other := func(node record.NodeID) bool { has, open := c.logEnd(node, id); return open && has != end }
+			if ok && !t.Internal() && slices.ContainsFunc(p.Replicas, other) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // logEnd is where a node's log of a partition ends, if it has one.

@@ -67,6 +67,7 @@ type membership struct {
 	epoch       int32      // the highest that it was told, in the consumer protocol or where it is mixed with the classic one
 	epochAt     int64      // when
 	gone        int64      // when it was told that it is a member no more, in the consumer protocol; forever before
+	vague       bool       // it names what it wants by an expression
 }
 
 // completion is a generation of the classic protocol that is complete: somebody was told its part.
@@ -300,6 +301,14 @@ func (g *Group) Gone(member string) {
 	}
 }
 
+// Vague notes that a member names what it wants by an expression. The coordinator looks now and then what that comes to, so nobody outside knows
+// whether it reads a topic at some time, and keeps that one's offsets from expiring.
+func (g *Group) Vague(member string) {
+	if m := g.members[member]; m != nil {
+		m.vague = true
+	}
+}
+
 // Fetched notes an offset that was fetched; below 0 for none.
 func (g *Group) Fetched(client int, call int64, k OffsetKey, offset int64, metadata string) {
 	value := history.NoValue
@@ -314,11 +323,14 @@ func (g *Group) Fetched(client int, call int64, k OffsetKey, offset int64, metad
 // Keys are those that somebody has committed or asked for.
 func (g *Group) Keys() []OffsetKey { return slices.Clone(g.keys) }
 
-// occupied lists when somebody was surely in the group, in order and without overlaps.
-func (g *Group) occupied() [][2]int64 {
+// occupied lists when somebody was surely in the group, in order and without overlaps; readers: somebody who surely reads all of its topics.
+func (g *Group) occupied(readers bool) [][2]int64 {
 	var list [][2]int64
 	//house:anyorder they are sorted below
 	for _, m := range g.members {
+		if readers && m.vague {
+			continue
+		}
 		for _, s := range append(m.before, [2]int64{m.first, m.last}) {
 			if s[0] < s[1] {
 				list = append(list, s)
@@ -340,7 +352,7 @@ func (g *Group) occupied() [][2]int64 {
 // Judge closes the books: it looks for an order of all commits and fetches of each key (C1), and returns how many there were.
 func (s *Groups) Judge() (operations uint64) {
 	for _, g := range s.list {
-		busy := g.occupied()
+		busy, read := g.occupied(false), g.occupied(true)
 		for _, c := range g.claims {
 			for _, b := range busy {
 				g.check(c.invariant, c.call < b[0] || c.ret > b[1], "%s succeeds while the group has members", c.what)
@@ -356,7 +368,7 @@ func (s *Groups) Judge() (operations uint64) {
 		for _, k := range g.keys {
 			ops := g.offsets[k].ops
 			if s.Expiring {
-				ops = expire(ops, busy)
+				ops = expire(ops, read)
 			}
 			operations += uint64(len(ops))
 			v := linearizability.JudgeOffsets(ops)
@@ -378,7 +390,7 @@ func (s *Groups) Committed() (n uint64) {
 }
 
 // expire explains fetches that found nothing by an expiry, in the last time before their end in which the group may have been
-// without members (C6). It may as well have been just before the fetch, or at the end of that time.
+// without members that read the topic (C6). It may as well have been just before the fetch, or at the end of that time.
 func expire(ops []history.Offset, busy [][2]int64) []history.Offset {
 	out := slices.Clone(ops)
 	for _, op := range ops {

@@ -75,6 +75,15 @@ func TestGroupOffsets(t *testing.T) {
 			r.at(10).group.Fetched(2, 9, key, -1, "")
 			r.at(20).group.Alive("m", 19)
 		}},
+		{"an expiry while there is a member that may not read the topic", nil, func(r *groupRig) {
+			r.books.Expiring = true
+			r.at(1).group.Alive("m", 0)
+			r.group.Vague("m")
+			r.at(2)
+			commit(r, Member{ID: "m", Generation: 1, Classic: true})
+			r.at(10).group.Fetched(2, 9, key, -1, "")
+			r.at(20).group.Alive("m", 19)
+		}},
 		{"C2, an old generation", []string{"C2"}, func(r *groupRig) {
 			r.at(5).group.Completed("m2", "", 2, 4, 1)
 			r.at(10)

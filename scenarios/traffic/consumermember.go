@@ -169,6 +169,9 @@ func (m *ConsumerMember) answered(sent int64, got *kmsg.ConsumerGroupHeartbeatRe
 		return
 	}
 	m.Books.Told(m.member, m.o.Instance, got.MemberEpoch, sent)
+	if m.o.Regex {
+		m.Books.Vague(m.member)
+	}
 	if got.MemberEpoch != m.epoch {
 		m.remember()
 		m.epoch, m.since = got.MemberEpoch, m.Stage.now()
