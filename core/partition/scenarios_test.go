@@ -476,3 +476,33 @@ func TestEndIsUnknownAfterAnElection(t *testing.T) {
 		t.Errorf("settled %v, mark %d", b.p.Settled(), b.p.HighWatermark())
 	}
 }
+
+// TestDeleteWaitsForFollowers (R3): DeleteRecords is answered when the logs of all replicas that may lead next begin there; else what is deleted would come
+// back with one of them.
+func TestDeleteWaitsForFollowers(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(4)
+	for _, n := range []*node{b, z} {
+		n.follow()
+	}
+	low, code := record.NoOffset, wire.UnknownServerError
+	a.p.DeleteRecords(3, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
+	a.work(30)
+	told := func(n *node) { // it learns of the start with one fetch, makes it durable, and says so with the next
+		n.exchange()
+		n.work(30)
+		n.exchange()
+	}
+	told(b)
+	if a.p.StartOffset() != 3 || b.p.StartOffset() != 3 || z.p.StartOffset() != 0 {
+		t.Fatalf("the logs start at %d, %d, %d", a.p.StartOffset(), b.p.StartOffset(), z.p.StartOffset())
+	}
+	if low != record.NoOffset {
+		t.Errorf("answered with %d and %v while one log begins at 0", low, code)
+	}
+	told(z)
+	if low != 3 || code != wire.None || z.p.StartOffset() != 3 {
+		t.Errorf("answered with %d and %v, the last log begins at %d", low, code, z.p.StartOffset())
+	}
+	c.inspect(a)
+}
