@@ -326,9 +326,10 @@ func (c *cluster) lookAtAll(since env.Instant) {
 	})
 }
 
-// lookedAtAll compares what the nodes have, and has it looked at once more behind another crash. A replica that is in sync may still be behind.
+// lookedAtAll compares what the nodes have, and has it looked at once more behind another crash. A replica that is in sync may still be behind, and
+// a request to delete records waits for every replica's disk: a call that began before the last fault's end may take seconds.
 func (c *cluster) lookedAtAll(since env.Instant) {
-	if c.behind() && !c.overdue(since) {
+	if (c.behind() || c.waits()) && !c.overdue(since) {
 		c.world.After(askHealth, func() { c.lookedAtAll(since) })
 		return
 	}

@@ -130,9 +130,21 @@ func (c *cluster) unbalanced() string {
 // nothingWaits: when there is no traffic any more, members of groups included, no request to produce or to delete is held back anywhere (V8).
 func (c *cluster) nothingWaits() {
 	for _, m := range c.members {
-		if m.host.Running() && m.ready && c.stage.Still() {
-			n := m.node.Waiting()
+		if n, ok := c.heldBack(m); ok {
 			m.check("V8", n == 0, "%d requests are held back, and nobody waits for them", n)
 		}
 	}
+}
+
+// waits says whether a request is held back that nobody waits for: it has until all has to be well again.
+func (c *cluster) waits() bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { n, _ := c.heldBack(m); return n > 0 })
+}
+
+// heldBack is how many requests a node holds back; it is not ok while the node does not serve, or a client is connected.
+func (c *cluster) heldBack(m *member) (n int, ok bool) {
+	if !m.host.Running() || !m.ready || !c.stage.Still() {
+		return 0, false
+	}
+	return m.node.Waiting(), true
 }
