@@ -297,6 +297,38 @@ var stories = []struct {
 		r.p.Settle(0, 0)
 	}, "D1"},
 	{"replicated, two leaders tell of one place", three(false), func(r *rig) { r.acked(1, 0); r.acked(1, 0) }, ""},
+	{"replicated, a deposed leader's acks=1 is heard of late under async", three(true), func(r *rig) {
+		_, _, late := r.send(1)
+		r.leader++
+		b, _, _ := r.send(0)
+		r.fetch(0, 1, false, b)
+		late.Answered(wire.None, 0)
+		r.fetch(0, 1, true, b)
+		r.p.Settle(0, 1)
+	}, ""},
+	{"replicated, acks=1 that was read goes with an election under async", three(true), func(r *rig) {
+		a, _, late := r.send(1)
+		r.fetch(0, 1, false, a)
+		r.leader++
+		b, _, _ := r.send(0)
+		r.fetch(0, 1, false, b)
+		late.Answered(wire.None, 0)
+	}, "F2"},
+	{"replicated, acks=1 is heard of late, and read, in place of what was read under async", three(true), func(r *rig) {
+		a, _, late := r.send(1)
+		r.leader++
+		b, _, _ := r.send(0)
+		r.fetch(0, 1, false, b)
+		late.Answered(wire.None, 0)
+		r.fetch(0, 1, false, a)
+	}, "F2"},
+	{"replicated, acks=all is heard of late in place of what was read under async", three(true), func(r *rig) {
+		_, _, late := r.send(-1)
+		r.leader++
+		b, _, _ := r.send(0)
+		r.fetch(0, 1, false, b)
+		late.Answered(wire.None, 0)
+	}, "D1"},
 	{"replicated, two batches were read at one place", three(false), func(r *rig) {
 		a, _, _ := r.send(1)
 		b, _, _ := r.send(1)

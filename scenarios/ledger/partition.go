@@ -228,6 +228,9 @@ func (p *Partition) contradicted(old, s *slot) bool {
 		return false
 	case old.stamp == s.stamp && p.elects() && p.losable(old):
 		return true // two leaders have told it, neither for sure
+	case old.stamp == s.stamp && p.elects() && !s.committed && p.losable(s):
+		p.lost += uint64(s.batch.Count)
+		return false // acks=1, of a leader that was alone with it: the answer came when the next one's batch was known
 	}
 	l.Fail(name, "%s: batch %d at offsets [%d, %d) and batch %d at [%d, %d) (firm %d, losses %d, known since %d and %d)", p.Name,
 		old.batch.Number, old.base, old.next(), s.batch.Number, s.base, s.next(), p.firm(old.stamp), p.losses(), old.stamp, s.stamp)
