@@ -110,3 +110,32 @@ func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
 	}
 	c.world.HealAll()
 }
+
+// TestLeaseOfWhoLeaves (F7): a leader that stops in order asks to be replaced, and its successor does not wait for it, for it is in sync no more. It tells no
+// end from then on, though it hears neither of the election nor that its lease is over.
+func TestLeaseOfWhoLeaves(t *testing.T) {
+	both := "broker,controller"
+	c := newCluster(t, 1, both, both, both)
+	c.createTopic(c.nodes[0], "t", 6, 3)
+	active := c.controller()
+	other := c.nodes[0]
+	if other == active {
+		other = c.nodes[1]
+	}
+	led := c.ledBy(other, "t")
+	for _, node := range c.nodes {
+		if node != other {
+			c.world.Cut(node.host.End(), other.host.End())
+		}
+	}
+	began := c.world.Now()
+	other.host.Do(func() { other.node.Leave(func() {}) })
+	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })
+	if took := c.world.Now().Sub(began); took > time.Second {
+		t.Fatalf("it was replaced after %v, when its lease may be over, which shows nothing", took)
+	}
+	if code := other.end("t", led); code != wire.NotLeaderOrFollower {
+		t.Errorf("when another leads the end is told: %v", code)
+	}
+	c.world.HealAll()
+}

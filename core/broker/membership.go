@@ -23,9 +23,12 @@ type membership struct {
 	timer       timer.Timer
 	// lease is until when the controller counts on this broker: no other one leads what this one leads before that (F7).
 	lease env.Instant
-	ready bool // all replicas are open
-	leave func()
-	heard env.Instant // when the controller answered last, while leaving
+	// resigned: the controller was asked to let this broker go. From then on others may lead what it leads, whether it has heard of that or not, and
+	// nobody waits for it: it answers no reads as a leader any more (F7).
+	resigned bool
+	ready    bool // all replicas are open
+	leave    func()
+	heard    env.Instant // when the controller answered last, while leaving
 }
 
 const (
@@ -118,6 +121,7 @@ func (b *Broker) beat() {
 		return
 	}
 	b.member.asking = true
+	b.member.resigned = b.member.resigned || b.member.leave != nil
 	sent := b.Clock.Now()
 	r := kmsg.NewPtrBrokerHeartbeatRequest()
 	r.SetVersion(1)

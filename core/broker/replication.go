@@ -37,7 +37,7 @@ func (b *Broker) newReplication() {
 			return -1
 		},
 		Active: b.image.Active,
-		Leased: b.leased,
+		Leased: b.leased, Resigned: func() bool { return b.member.resigned },
 	}
 	b.replication.Start()
 }

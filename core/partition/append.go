@@ -102,7 +102,7 @@ func (p *Partition) await(end record.Offset, acks Acks, to Appender, index int) 
 
 // admit checks what depends on the topic and on this replica's role.
 func (p *Partition) admit(b record.Batch, f record.Facts, acks Acks, wall env.Millis) *Refusal {
-	if code := p.Available(); code != wire.None {
+	if code := p.appendable(); code != wire.None {
 		return &Refusal{Code: code, Record: -1}
 	}
 	t := &p.settings

@@ -32,6 +32,9 @@ type Cluster struct {
 	Active func(record.NodeID) bool
 	// Leased reports whether this broker's session with the controller holds (F7).
 	Leased func() bool
+	// Resigned reports whether this broker has asked the controller to let it go: others may lead what it leads, whether it knows or not (F7). It may
+	// be nil.
+	Resigned func() bool
 	// Fetchable is called on a follower when it can fetch, perhaps again: it has a new leader, or the leader a new epoch, or what it
 	// appended is safe now.
 	Fetchable func(p *Partition)
@@ -66,6 +69,8 @@ type ISRAnswer struct {
 }
 
 func (c *Cluster) leased() bool { return c == nil || c.Leased() }
+
+func (c *Cluster) resigned() bool { return c != nil && c.Resigned != nil && c.Resigned() }
 
 func (c *Cluster) fetchable(p *Partition) {
 	if c != nil {

@@ -179,8 +179,17 @@ func (p *Partition) check() {
 }
 
 // Available is the error that a request to this replica as leader gets; None if it leads and has its log. A leader whose session with the
-// controller is over cannot know whether it still is one (F7).
+// controller is over, or that has asked to be replaced, cannot know whether it still is one (F7).
 func (p *Partition) Available() wire.ErrorCode {
+	code := p.appendable()
+	if code == wire.None && p.cluster.resigned() {
+		return wire.NotLeaderOrFollower
+	}
+	return code
+}
+
+// appendable is Available for an append. A leader that has asked to be replaced takes records until it is: its followers decide what becomes of them.
+func (p *Partition) appendable() wire.ErrorCode {
 	if code := p.Leading(); code != wire.None || p.cluster.leased() {
 		return code
 	}

@@ -456,6 +456,22 @@ func TestLeaderWithoutALease(t *testing.T) {
 	_ = c
 }
 
+// TestLeaderThatHasResigned answers no reads (F7), but takes records: until it hears of its successor that is where producers are sent.
+func TestLeaderThatHasResigned(t *testing.T) {
+	_, a, _, _ := newScenario(t, 1)
+	ports := a.ports()
+	ports.Resigned = func() bool { return true }
+	a.p.cluster = ports
+	if a.p.Available() != wire.NotLeaderOrFollower || a.p.Leading() != wire.None || a.p.Readable() != wire.NotLeaderOrFollower {
+		t.Errorf("%v, %v, %v", a.p.Available(), a.p.Leading(), a.p.Readable())
+	}
+	end := a.p.EndOffset()
+	a.append(1, AcksLeader)
+	if a.p.EndOffset() != end+1 {
+		t.Error("it has not appended")
+	}
+}
+
 // TestEndIsUnknownAfterAnElection (KIP-207): until a new leader's mark has reached the start of its epoch.
 func TestEndIsUnknownAfterAnElection(t *testing.T) {
 	c, a, b, z := newScenario(t, 1)
