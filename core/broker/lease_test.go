@@ -88,17 +88,21 @@ func TestCutOffControllerRenewsNoLease(t *testing.T) {
 	})
 }
 
-// TestLeaseOfWhoIsCutOffFromTheController (F7): a leader that only the controller does not hear of serves until its session ends, and then no more.
-func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
+// newLed is a cluster of three, its active controller, and another node with a partition of the topic "t" that it leads.
+func newLed(t *testing.T) (c *cluster, active, other *rig, led int32) {
 	both := "broker,controller"
-	c := newCluster(t, 1, both, both, both)
+	c = newCluster(t, 1, both, both, both)
 	c.createTopic(c.nodes[0], "t", 6, 3)
-	active := c.controller()
-	other := c.nodes[0]
+	active, other = c.controller(), c.nodes[0]
 	if other == active {
 		other = c.nodes[1]
 	}
-	led := c.ledBy(other, "t")
+	return c, active, other, c.ledBy(other, "t")
+}
+
+// TestLeaseOfWhoIsCutOffFromTheController (F7): a leader that only the controller does not hear of serves until its session ends, and then no more.
+func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
+	c, active, other, led := newLed(t)
 	c.isolate(other)
 	c.world.Run(c.world.Now().Add(time.Second))
 	if code := other.end("t", led); code != wire.None {
@@ -114,15 +118,7 @@ func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
 // TestLeaseOfWhoLeaves (F7): a leader that stops in order asks to be replaced, and its successor does not wait for it, for it is in sync no more. It tells no
 // end from then on, though it hears neither of the election nor that its lease is over.
 func TestLeaseOfWhoLeaves(t *testing.T) {
-	both := "broker,controller"
-	c := newCluster(t, 1, both, both, both)
-	c.createTopic(c.nodes[0], "t", 6, 3)
-	active := c.controller()
-	other := c.nodes[0]
-	if other == active {
-		other = c.nodes[1]
-	}
-	led := c.ledBy(other, "t")
+	c, active, other, led := newLed(t)
 	for _, node := range c.nodes {
 		if node != other {
 			c.world.Cut(node.host.End(), other.host.End())

@@ -441,19 +441,15 @@ func TestFollowerTakesNothingBad(t *testing.T) {
 
 // TestLeaderWithoutALease serves nobody but its followers (F7).
 func TestLeaderWithoutALease(t *testing.T) {
-	c, a, _, _ := newScenario(t, 1)
+	_, a, _, _ := newScenario(t, 1)
 	ports := a.ports()
 	ports.Leased = func() bool { return false }
-	a.p.cluster = ports
-	if a.p.Available() != wire.NotLeaderOrFollower || a.p.Leading() != wire.None || a.p.Readable() != wire.NotLeaderOrFollower {
-		t.Errorf("%v, %v, %v", a.p.Available(), a.p.Leading(), a.p.Readable())
-	}
+	a.answersNoReads(t, ports)
 	end := a.p.EndOffset()
 	a.append(1, AcksLeader)
 	if a.p.EndOffset() != end {
 		t.Error("it has appended")
 	}
-	_ = c
 }
 
 // TestLeaderThatHasResigned answers no reads (F7), but takes records: until it hears of its successor that is where producers are sent.
@@ -461,14 +457,20 @@ func TestLeaderThatHasResigned(t *testing.T) {
 	_, a, _, _ := newScenario(t, 1)
 	ports := a.ports()
 	ports.Resigned = func() bool { return true }
-	a.p.cluster = ports
-	if a.p.Available() != wire.NotLeaderOrFollower || a.p.Leading() != wire.None || a.p.Readable() != wire.NotLeaderOrFollower {
-		t.Errorf("%v, %v, %v", a.p.Available(), a.p.Leading(), a.p.Readable())
-	}
+	a.answersNoReads(t, ports)
 	end := a.p.EndOffset()
 	a.append(1, AcksLeader)
 	if a.p.EndOffset() != end+1 {
 		t.Error("it has not appended")
+	}
+}
+
+// answersNoReads: a leader that has these ports from now on leads on for its followers alone.
+func (n *node) answersNoReads(t *testing.T, ports *Cluster) {
+	t.Helper()
+	n.p.cluster = ports
+	if n.p.Available() != wire.NotLeaderOrFollower || n.p.Leading() != wire.None || n.p.Readable() != wire.NotLeaderOrFollower {
+		t.Errorf("%v, %v, %v", n.p.Available(), n.p.Leading(), n.p.Readable())
 	}
 }
 

@@ -1,27 +1,6 @@
 package main
 
-import (
-	"os/exec"
-	"testing"
-)
-
-// TestPatchesApply: a mutant must fit the tree as it is.
-func TestPatchesApply(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not there")
-	}
-	ids, err := patches(".")
-	if err != nil || len(ids) == 0 {
-		t.Fatalf("%d patches, %v", len(ids), err)
-	}
-	for _, id := range ids {
-		t.Run(id, func(t *testing.T) {
-			if err := command("../..", "git", "apply", "--check", "scenarios/mutants/"+id+".patch"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
+import "testing"
 
 func TestRead(t *testing.T) {
 	var o outcome
