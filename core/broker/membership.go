@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lignum/core/env"
@@ -27,7 +28,9 @@ type membership struct {
 	// nobody waits for it: it answers no reads as a leader any more (F7).
 	resigned bool
 	ready    bool // all replicas are open
+	hurry    bool // another heartbeat is to follow the one that is under way at once
 	leave    func()
+	patience timer.Timer
 	heard    env.Instant // when the controller answered last, while leaving
 }
 
@@ -36,6 +39,9 @@ const (
 	joinPause = 50 * time.Millisecond
 	// leaveLimit is how long a stopping broker waits for others to take over.
 	leaveLimit = 30 * time.Second
+	// stayLimit is how long nodes that stop together wait for each other, stayPause the time between two looks.
+	stayLimit = 300 * time.Millisecond
+	stayPause = 10 * time.Millisecond
 )
 
 // leased reports whether the controller still counts on this broker, so that what it leads has no other leader (F7).
@@ -117,10 +123,11 @@ func (b *Broker) registered() {
 
 // beat sends a heartbeat, and sees to it that another follows.
 func (b *Broker) beat() {
-	if b.member.asking || b.state == failed {
+	left := b.member.resigned && b.member.leave == nil
+	if b.member.asking || left || b.state == failed {
 		return
 	}
-	b.member.asking = true
+	b.member.asking, b.member.hurry = true, false
 	b.member.resigned = b.member.resigned || b.member.leave != nil
 	sent := b.Clock.Now()
 	r := kmsg.NewPtrBrokerHeartbeatRequest()
@@ -131,7 +138,8 @@ func (b *Broker) beat() {
 		b.member.asking = false
 		if err != nil {
 			if b.member.leave != nil && b.Clock.Now().Sub(b.member.heard) > b.electionLimit() {
-				b.leaveAlone()
+				b.Log(env.Warn, "no controller takes over what this broker leads; it stops all the same")
+				b.leave()
 				return
 			}
 			b.again(joinPause, b.beat)
@@ -159,17 +167,34 @@ func (b *Broker) heartbeatAnswered(r *kmsg.BrokerHeartbeatResponse, sent env.Ins
 	}
 	switch {
 	case r.ShouldShutdown && b.member.leave != nil:
-		leave := b.member.leave
-		b.member.leave = nil
-		b.timers.Stop(&b.member.timer)
-		leave()
+		b.leave()
 		return
 	case b.member.leave != nil, r.IsFenced:
 		interval = min(interval, joinPause)
 	case b.state == starting:
 		b.serve()
 	}
+	if b.member.hurry {
+		interval = 0
+	}
 	b.again(interval, b.beat)
+}
+
+// hasten sends a heartbeat out of turn if the entry that was just applied is one that somebody waits for this broker to know: a broker that wants to
+// stop stays until all others have applied what it lost, and this one gets no more of its lease before it has applied what it lost itself.
+func (b *Broker) hasten() {
+	if !b.member.ready || b.state == failed {
+		return
+	}
+	for _, o := range b.image.Brokers() {
+		if o.Changed != b.image.Offset() || o.ID != b.node && !o.ShuttingDown {
+			continue
+		}
+		if b.member.hurry = b.member.asking; !b.member.hurry {
+			b.again(0, b.beat)
+		}
+		return
+	}
 }
 
 // leaseMargin is the part of a session that a lease is shorter: clocks of different machines do not run equally fast.
@@ -211,34 +236,62 @@ func (b *Broker) Leave(done func()) {
 			done()
 			return
 		}
-		b.leaveBroker(done)
+		b.leaveBroker(func() { b.stayForOthers(b.Clock.Now().Add(stayLimit), done) })
 	})
 }
 
 func (b *Broker) leaveBroker(done func()) {
-	limit := new(timer.Timer)
 	b.member.heard = b.Clock.Now()
-	b.member.leave = func() {
-		b.timers.Stop(limit)
-		done()
-	}
-	b.timers.Start(limit, b.Clock.Now().Add(leaveLimit), b.leaveAlone)
+	b.member.leave = done
 	b.beat()
+	b.waitToLeave(b.Clock.Now().Add(leaveLimit))
+}
+
+// waitToLeave ends a broker's wait for others to take over when it takes too long, or when all others are gone or stopping.
+func (b *Broker) waitToLeave(limit env.Instant) {
+	switch {
+	case b.member.leave == nil:
+	case b.Clock.Now() >= limit:
+		b.Log(env.Warn, "the controller did not take over in time what this broker leads; it stops all the same", "after", leaveLimit)
+		b.leave()
+	case b.lastToLeave(limit):
+		b.leave()
+	default:
+		b.timers.Start(&b.member.patience, b.Clock.Now().Add(joinPause), func() { b.waitToLeave(limit) })
+	}
+}
+
+// lastToLeave reports whether no broker is left that could take over what this one leads. This one's own wish has to be known, too, or the others might
+// wait for it.
+func (b *Broker) lastToLeave(limit env.Instant) bool {
+	for _, o := range b.image.Brokers() {
+		if o.Active() && (o.ID != b.node || limit.Sub(b.Clock.Now()) > leaveLimit-stayLimit) {
+			return false
+		}
+	}
+	return true
+}
+
+// stayForOthers keeps the active controller until the other brokers that are stopping have been let go, too: when all nodes are stopped at once, no
+// other one may come.
+func (b *Broker) stayForOthers(limit env.Instant, done func()) {
+	leaving := func(o *metadata.Broker) bool { return o.ID != b.node && o.ShuttingDown && !o.Fenced }
+	if b.active.decisions == nil || b.Clock.Now() >= limit || !slices.ContainsFunc(b.image.Brokers(), leaving) {
+		done()
+		return
+	}
+	b.timers.Start(&b.member.patience, b.Clock.Now().Add(stayPause), func() { b.stayForOthers(limit, done) })
+}
+
+// leave lets the stop go on.
+func (b *Broker) leave() {
+	leave := b.member.leave
+	b.member.leave = nil
+	b.timers.Stop(&b.member.timer)
+	leave()
 }
 
 // electionLimit is how long a quorum that has a majority is without an active controller at most, if all goes well.
 func (b *Broker) electionLimit() time.Duration {
 	return time.Duration(b.config.QuorumFetchTimeoutMillis+2*b.config.ElectionTimeoutMillis) * time.Millisecond
-}
-
-// leaveAlone leaves with nobody to hand over to: all nodes may be stopping.
-func (b *Broker) leaveAlone() {
-	leave := b.member.leave
-	if leave == nil {
-		return
-	}
-	b.member.leave = nil
-	b.timers.Stop(&b.member.timer)
-	b.Log(env.Warn, "the controller did not take over what this broker leads; it stops all the same")
-	leave()
 }

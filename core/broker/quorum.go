@@ -170,6 +170,7 @@ func (b *Broker) applyEntry(at quorum.Position, data []byte) {
 		b.apply(changes)
 	}
 	b.registered()
+	b.hasten()
 }
 
 // propose writes records to the metadata log.
