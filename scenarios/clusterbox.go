@@ -183,6 +183,7 @@ func (x *clusterBox) look() {
 	x.started(m, l)
 	x.electedHere(m, l.ID())
 	x.completeAll(l.ID())
+	x.fresh(l.ID())
 }
 
 // term holds who leads the quorum in a term against what others said (M1).
@@ -309,10 +310,12 @@ func (m *member) settled(newest *metadata.Image) bool {
 
 // acknowledged looks for a batch that was acknowledged to acks=all under sync, on the medium of every node of the in-sync set (D3).
 func (x *clusterBox) acknowledged(t *traffic.Target, b record.Batch, at record.Offset) {
+	id := record.Partition{Topic: t.ID, Index: t.Index}
+	x.fresh(id)
 	if x.acked++; x.acked%ackedEvery != 0 {
 		return
 	}
-	newest, id := x.c.newest(), record.Partition{Topic: t.ID, Index: t.Index}
+	newest := x.c.newest()
 	p := newest.Partition(id)
 	if p == nil {
 		return

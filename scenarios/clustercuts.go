@@ -122,7 +122,10 @@ func (f *clusterFaults) rate() int64 { return pick(&f.rand, int64(2_000), 20_000
 
 // disk has calls of a node fail for a while.
 func (f *clusterFaults) disk(r sim.Rates) {
-	m := f.some()
+	f.weaken(f.some(), r, f.rand.Between(0, pick(&f.rand, 500*time.Millisecond, 4*time.Second)))
+}
+
+func (f *clusterFaults) weaken(m *member, r sim.Rates, d time.Duration) {
 	if m.window {
 		return
 	}
@@ -130,7 +133,6 @@ func (f *clusterFaults) disk(r sim.Rates) {
 	if r.Sync > 0 {
 		f.c.books.LossPossible()
 	}
-	d := f.rand.Between(0, pick(&f.rand, 500*time.Millisecond, 4*time.Second))
 	f.tell("%s: the disk fails for %v: %+v", m.host.Name(), d, r)
 	m.host.Disk().SetRates(r)
 	f.c.world.After(d, func() {

@@ -5,6 +5,7 @@ import (
 
 	"lignum/core/metadata"
 	"lignum/core/record"
+	"lignum/sim"
 )
 
 // hunt strikes at the leaders of one partition, one after the other: elections in a row, with records that only one leader has, and with followers
@@ -91,4 +92,42 @@ func (f *clusterFaults) strikeAt(id record.Partition, p *metadata.Partition) {
 	default:
 		f.crash("kill", other)
 	}
+}
+
+// depose has the lead of a partition moved away by choice while the disk of its leader stands still, so that this one does not hear of it, but goes on
+// sending heartbeats: it may answer no longer than its successor waits for it (F7).
+func (f *clusterFaults) depose() {
+	id, ok := f.prey()
+	if !ok {
+		return
+	}
+	p := f.c.newest().Partition(id)
+	if p.Leader < 0 || f.c.members[p.Leader-1].window {
+		return
+	}
+	old := f.c.members[p.Leader-1]
+	f.count("deposed by choice")
+	f.c.stage.Linger(id, int32(old.id), lingering)
+	f.weaken(old, sim.Rates{Slow: 1_000_000}, f.rand.Between(500*time.Millisecond, 2*time.Second))
+	replicas := f.successors(p)
+	f.c.world.After(f.rand.Between(0, 100*time.Millisecond), func() { f.c.stage.Depose(id, replicas) })
+}
+
+// successors are as many replicas as a partition has, with its leader's place at the end, or without it where that is possible; none if the preferred
+// replica does not lead, so that an election is enough.
+func (f *clusterFaults) successors(p *metadata.Partition) []int32 {
+	if f.rand.Below(2) == 0 && p.Replicas[0] != p.Leader {
+		return nil
+	}
+	var list []int32
+	for _, m := range f.c.members {
+		if m.id != p.Leader && m.role != controllerRole {
+			list = append(list, int32(m.id))
+		}
+	}
+	for i := range list {
+		j := i + int(f.rand.Below(int64(len(list)-i)))
+		list[i], list[j] = list[j], list[i]
+	}
+	return append(list, int32(p.Leader))[:len(p.Replicas)]
 }

@@ -121,6 +121,33 @@ func (x *clusterBox) electedHere(m *member, id record.Partition) {
 		l.Dir(), p.LeaderEpoch, epoch, end, l.EndOffset())
 }
 
+// fresh: no leader of an earlier epoch tells an end that a later one has gone beyond (F7).
+func (x *clusterBox) fresh(id record.Partition) {
+	if !x.safe(id) {
+		return
+	}
+	for _, m := range x.c.members {
+		end, epoch, told, _ := m.tells(id)
+		if !told {
+			continue
+		}
+		for _, later := range x.c.members {
+			if mark, e, _, leads := later.tells(id); leads && e > epoch {
+				x.check(m, "F7", end >= mark, "the leader of partition %v in epoch %d still tells that it ends at %d; %s, which leads in epoch %d, has %d", id, epoch, end,
+					later.host.Name(), e, mark)
+			}
+		}
+	}
+}
+
+// tells is what a node says of the end of a partition that it leads.
+func (m *member) tells(id record.Partition) (end record.Offset, epoch record.Epoch, told, leads bool) {
+	if !m.host.Running() || m.node == nil || !m.ready {
+		return 0, record.NoEpoch, false, false
+	}
+	return m.node.Tells(id)
+}
+
 // holders counts the nodes that have an acknowledged batch on the medium: at least min.insync.replicas, whatever the in-sync set is by now (H2).
 func (x *clusterBox) holders(t *traffic.Target, p *metadata.Partition, dir string, b record.Batch, at record.Offset) {
 	if x.c.faults.wiped || x.c.faults.bad.node != nil && !x.c.faults.bad.over || t.Books.Closed() || t.Books.MayShrink() {

@@ -6,6 +6,7 @@ import (
 	"lignum/core/quorum"
 	"lignum/core/record"
 	"lignum/core/storage"
+	"lignum/core/wire"
 )
 
 // Logs lists the logs that the broker has open, the metadata's included, in order. It is for those who look at a broker from outside, on the loop
@@ -27,6 +28,17 @@ func (b *Broker) Quorum() *quorum.Quorum { return b.quorum }
 func (b *Broker) Leads(id record.Partition) bool {
 	p := b.partitions.Get(id)
 	return p != nil && p.Leads() && p.Open()
+}
+
+// Tells reports what the broker says of a partition that it leads, for the same readers: its end, in which leader epoch, and whether a client that
+// asked for it would be told. ok is false if it does not lead the partition.
+func (b *Broker) Tells(id record.Partition) (end record.Offset, epoch record.Epoch, told, ok bool) {
+	p := b.partitions.Get(id)
+	if p == nil || !p.Leads() || !p.Open() {
+		return 0, record.NoEpoch, false, false
+	}
+	_, epoch = p.Leader()
+	return p.HighWatermark(), epoch, p.Available() == wire.None && p.Settled(), true
 }
 
 // Waiting is how many requests to produce or to delete records are held back, for the same readers.

@@ -3,6 +3,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"lignum/core/commitlog"
 	"lignum/core/record"
@@ -27,15 +28,23 @@ type FetchState struct {
 	LogStart         record.Offset
 }
 
-// Fetches reports whether the replica follows a leader and can be fetched for.
+// fetches reports whether the replica follows a leader and all that it holds is safe.
 func (p *Partition) fetches() bool {
 	return p.cluster != nil && p.log != nil && !p.leads() && p.state.Leader >= 0 && p.log.SafeEnd() >= p.log.EndOffset()
 }
 
+// joinsUnflushed reports whether the next fetch might bring the replica into the ISR with records that it has not flushed. Those that are in it
+// may be taken out when this one is there, and their files go: what they have flushed, and what was acknowledged under the policy sync before the
+// topic came under async, would be in page caches alone (D1). As long as the log ends below what the leader has said to be committed nobody lets the
+// replica in, so a copy is not flushed on the way.
+func (p *Partition) joinsUnflushed() bool {
+	return !slices.Contains(p.state.ISR, p.self) && p.log.EndOffset() >= p.committed && p.log.FlushedEnd() < p.log.EndOffset()
+}
+
 // FetchState is the next fetch of a follower. It is not ok while the replica follows nobody, or while what it has appended is on its way to
-// the disk: a fetch at the log end would say that all of it is safe.
+// the disk: a fetch at the log end would say that all of it is safe, and, of a replica that is to join the ISR, flushed.
 func (p *Partition) FetchState() (s FetchState, ok bool) {
-	if !p.fetches() {
+	if !p.fetches() || p.joinsUnflushed() {
 		return FetchState{}, false
 	}
 	return FetchState{
@@ -133,6 +142,7 @@ func (p *Partition) appendAt(b record.Batch) error {
 
 // learn takes over the leader's high watermark as far as the log goes (DM04), and its log start (R3).
 func (p *Partition) learn(mark, start record.Offset) {
+	p.committed = max(p.committed, mark)
 	if mark = min(mark, p.log.EndOffset()); mark > p.log.HighWatermark() {
 		p.raise(mark)
 	}

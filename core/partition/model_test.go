@@ -232,9 +232,23 @@ func (c *cluster) alter(from *node, q ISRChange) ISRAnswer {
 			return refuse(wire.IneligibleReplica)
 		}
 	}
+	c.flushed(isr)
 	c.setISR(s, isr)
 	c.decide(m, fmt.Sprintf("ISR by %d", from.id))
 	return ISRAnswer{PartitionEpoch: c.now().state.PartitionEpoch}
+}
+
+// flushed: whoever joins the ISR, and knows that it is not in there, has what is committed on stable storage, under async too (D1).
+func (c *cluster) flushed(isr []record.NodeID) {
+	for _, id := range isr {
+		n := c.nodes[id]
+		if known := c.history[n.view].state.ISR; !n.up || slices.Contains(known, id) || slices.Contains(c.now().state.ISR, id) {
+			continue
+		}
+		if end := n.p.log.FlushedEnd(); end < c.top {
+			c.fatalf("D1: node %d joins with %d flushed, %d are committed", id, end, c.top)
+		}
+	}
 }
 
 // register lets a broker in that has come back.

@@ -3,7 +3,7 @@
 //
 // The log below holds the bytes and the offsets; this package holds what the replica promises of them. A record is acknowledged to
 // acks=all once the high watermark has passed it, and the mark passes only what every member of the in-sync set holds safely: on
-// stable storage under the policy sync, in the page cache under async (guarantee D3).
+// stable storage under the policy sync, in the page cache under async (guarantee D3). Who joins the set has flushed its copy under either.
 //
 // A leader learns from the followers' fetches what they hold: a fetch at an offset says that everything below is safe there. The set that
 // counts is the maximal one (KIP-497): the committed ISR, what the leader has asked the controller to add to it, and the eligible leader
@@ -14,6 +14,8 @@
 package partition
 
 import (
+	"slices"
+
 	"lignum/core/config"
 	"lignum/core/invariant"
 	"lignum/core/record"
@@ -41,6 +43,8 @@ type Partition struct {
 
 	state State
 	lead  leadership // of the present leader epoch; empty on a follower
+	// committed is the greatest high watermark that a follower has heard of from the leader of the present epoch.
+	committed record.Offset
 
 	produces produceQueue
 	watches  watchList // wait for the high watermark
@@ -85,6 +89,8 @@ func (p *Partition) Follow(s State) {
 		p.assume()
 	} else if p.leads() && p.log != nil {
 		p.altered(s.PartitionEpoch > before.PartitionEpoch)
+	} else if slices.Contains(s.ISR, p.self) != slices.Contains(before.ISR, p.self) {
+		p.advanced() // what its fetches say is another thing now
 	}
 	p.mend()
 }
@@ -107,6 +113,7 @@ func (p *Partition) resign() {
 	p.produces.failAll(wire.NotLeaderOrFollower)
 	p.failDeletes(wire.NotLeaderOrFollower)
 	p.wake()
+	p.committed = 0
 }
 
 // Configure applies a change of the topic's settings.
@@ -159,6 +166,9 @@ func (p *Partition) advanced() {
 		return
 	}
 	if p.fetches() {
+		if p.joinsUnflushed() {
+			p.log.Flush()
+		}
 		p.cluster.fetchable(p)
 	}
 }

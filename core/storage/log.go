@@ -120,6 +120,12 @@ func (l *Log) SafeEnd() record.Offset {
 	return l.WrittenEnd()
 }
 
+// FlushedEnd is the end of what is on stable storage, whatever the policy, and the next start will know that it was.
+func (l *Log) FlushedEnd() record.Offset { return min(l.DurableEnd(), l.EndOffset(), l.knownEnd()) }
+
+// Flush asks for a sync of what is written by now. OnAdvance's function is called behind it.
+func (l *Log) Flush() { l.store.want(l) }
+
 // Failure is why the log takes nothing any more: an error of its own, or one of the whole store.
 func (l *Log) Failure() error {
 	if l.store.failure != nil {

@@ -352,6 +352,19 @@ var stories = []struct {
 		r.power()
 		r.fetch(0, 1, false, r.acked(-1, 0))
 	}, ""},
+	{"replicated, sent again to an earlier place behind crashes", three(true), func(r *rig) {
+		a, b := r.acked(1, 0), build(7, 0)
+		books := r.p.Plan(b, -1)
+		books.Try()
+		r.fetch(0, 2, false, a, b)
+		r.leader++
+		r.power()
+		r.power()
+		books.Try().Answered(wire.None, 0)
+		r.leader++ // so that the new place may be lost, too
+		r.fetch(0, 1, true, b)
+		r.p.Settle(0, 1)
+	}, ""},
 	{"replicated, synced before the policy was async", three(false), func(r *rig) {
 		r.acked(-1, 0)
 		r.p.Policy(true)

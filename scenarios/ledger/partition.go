@@ -266,14 +266,23 @@ func (p *Partition) checkPlaces(b *Batch) {
 	}
 }
 
-// forgetLosable drops the places of a batch that a fault may have taken: it was written again since.
+// forgetLosable drops the places of a batch that a fault may have taken, those first of which nothing was heard for longest: it was written again since.
 func (p *Partition) forgetLosable(b *Batch) {
-	for i := 0; i < len(p.slots) && b.places > 1; {
-		if s := &p.slots[i]; s.batch == b && p.losable(s) {
-			p.lose(i)
-			continue
+	for b.places > 1 {
+		first := -1
+		for i := range p.slots {
+			s := &p.slots[i]
+			if s.batch != b || !p.losable(s) {
+				continue
+			}
+			if first < 0 || cmp.Or(cmp.Compare(s.stamp, p.slots[first].stamp), cmp.Compare(s.since, p.slots[first].since)) < 0 {
+				first = i
+			}
 		}
-		i++
+		if first < 0 {
+			return
+		}
+		p.lose(first)
 	}
 }
 

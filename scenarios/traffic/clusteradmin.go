@@ -34,38 +34,26 @@ func (a *Admin) clusterWork(t *Target) bool {
 // electLeader gives the leadership back to the preferred replica.
 func (a *Admin) electLeader(t *Target) {
 	a.busy = true
-	r := kmsg.NewPtrElectLeadersRequest()
-	r.TimeoutMillis, r.ElectionType = 5000, 0
-	topic := kmsg.NewElectLeadersRequestTopic()
-	topic.Topic, topic.Partitions = t.Topic, []int32{t.Index}
-	r.Topics = append(r.Topics, topic)
 	a.stage.tell(a.o.Name, "has a leader elected for %s", t.Books.Name)
-	a.peer.ask(r, 2, 8*time.Second, func(kmsg.Response) { a.busy = false })
+	a.peer.ask(preferredElection(t), 2, 8*time.Second, func(kmsg.Response) { a.busy = false })
 }
 
 // reassign moves a partition to other brokers, in another order, or takes a move back.
 func (a *Admin) reassign(t *Target) {
 	a.busy = true
-	r := kmsg.NewPtrAlterPartitionAssignmentsRequest()
-	r.TimeoutMillis = 5000
-	topic := kmsg.NewAlterPartitionAssignmentsRequestTopic()
-	topic.Topic = t.Topic
-	part := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
-	part.Partition = t.Index
+	var replicas []int32
 	if a.rand.Below(5) > 0 {
 		ids := a.stage.brokers()
 		for i := range ids {
 			j := i + int(a.rand.Below(int64(len(ids)-i)))
 			ids[i], ids[j] = ids[j], ids[i]
 		}
-		part.Replicas = ids[:t.Books.Replicas()]
+		replicas = ids[:t.Books.Replicas()]
 	}
-	topic.Partitions = append(topic.Partitions, part)
-	r.Topics = append(r.Topics, topic)
 	t.Books.Moving()
 	a.stage.Moves++
-	a.stage.tell(a.o.Name, "moves %s to %v", t.Books.Name, part.Replicas)
-	a.peer.ask(r, 0, 8*time.Second, func(kmsg.Response) { a.busy = false })
+	a.stage.tell(a.o.Name, "moves %s to %v", t.Books.Name, replicas)
+	a.peer.ask(reassignment(t, replicas), 0, 8*time.Second, func(kmsg.Response) { a.busy = false })
 }
 
 // brokers lists the ids of all brokers.

@@ -61,6 +61,7 @@ type Stage struct {
 	consumers []*Consumer
 	usedIDs   map[record.ProducerID]bool // that the broker has given out
 	loyals    int                        // clients that were made to linger
+	movers    uint64                     // administrators who have deposed a leader
 }
 
 // NewStage returns a stage without traffic.
