@@ -1,11 +1,14 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
 	"syscall"
+
+	"lignum/core/env"
 )
 
 // file is one open file of the operating system.
@@ -42,6 +45,9 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.f.ReadAt(p, off)
 	if err != nil && err != io.EOF {
 		err = failed("read", f.path, err)
+		if errors.Is(err, syscall.EIO) {
+			err = fmt.Errorf("%w: %w", err, env.ErrUnreadable)
+		}
 	}
 	return n, err
 }

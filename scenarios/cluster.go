@@ -197,6 +197,7 @@ func (c *cluster) watch() {
 	c.world.After(20*time.Millisecond, c.watch)
 	for _, m := range c.members {
 		c.faults.freeStuck(m)
+		m.readAgain()
 		if m.host.Running() || m.restarting || c.faults.bad.away && m == c.faults.bad.node {
 			continue
 		}

@@ -47,12 +47,13 @@ var clusterKinds = []clusterKind{
 	{"full disk", func(f *clusterFaults) { f.fill(f.some()) }},
 	{"wipe", func(f *clusterFaults) { f.wipe(f.some()) }},
 	{"hunt", func(f *clusterFaults) { f.hunt() }},
+	{"deposed by choice", func(f *clusterFaults) { f.depose() }},
 }
 
 // clusterHappens are the kinds that happen in the scenario "cluster".
 var clusterHappens = []string{
 	"kill", "kill of several", "power", "power of several", "power of all", "kill in a call", "power in a call", "stop", "rolling restart", "fail-stop", "pause",
-	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe", "hunt",
+	"clock jump", "drift", "break", "clog", "cut of clients", "cut of two nodes", "isolation", "isolation of the controller", "partition", "full disk", "wipe", "hunt", "deposed by choice",
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors", "new leaders", "reads from followers", "reassignments",
 	"rot", "bad sectors", "phantom writes", "wounded logs", "replaced disks",

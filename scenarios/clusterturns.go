@@ -28,6 +28,7 @@ func (x *clusterBox) turn(m *member, id record.Partition, now *metadata.Partitio
 	}
 	if !same {
 		x.completeAll(id)
+		x.heeded(id, now)
 	}
 	if known && before.Flush != metadata.FlushSynced && now.Flush == metadata.FlushSynced {
 		x.synced(id, now)
@@ -48,8 +49,12 @@ func (x *clusterBox) judgeTurn(m *member, id record.Partition, before, now *meta
 	if now.Leader != before.Leader {
 		x.check(m, "I5", now.LeaderEpoch > before.LeaderEpoch, "partition %v has another leader in the same epoch: %s, then %s", id, words(before), words(now))
 	}
-	ended := before.Reassigning() && !now.Reassigning() // whoever completes it may join and be elected at once
-	if now.Leader >= 0 && now.Leader != before.Leader && !now.Recovering && !ended {
+	x.waitedFor(m, id, before, now)
+	ended := before.Reassigning() && !now.Reassigning()
+	stays := slices.DeleteFunc(slices.Clone(before.Replicas), func(r record.NodeID) bool { return slices.Contains(before.Removing, r) })
+	out := func(r record.NodeID) bool { return !slices.Contains(now.ISR, r) }
+	joined := slices.Contains(before.Removing, before.Leader) && !slices.ContainsFunc(stays, out) // the last one may join and be elected at once
+	if now.Leader >= 0 && now.Leader != before.Leader && !now.Recovering && !joined {
 		fit := slices.Contains(before.ISR, now.Leader) || slices.Contains(before.ELR, now.Leader) || len(now.Replicas) == 1
 		x.check(m, "I1", fit, "partition %v gets a leader that need not be complete: %s, then %s", id, words(before), words(now))
 	}
@@ -66,12 +71,29 @@ func (x *clusterBox) judgeTurn(m *member, id record.Partition, before, now *meta
 			x.check(m, "I4", in, "partition %v gets replica %d for good before it is in sync: %s, then %s", id, r, words(before), words(now))
 		}
 	}
-	if !ended {
+	if ended && sameMembers(stays, now.Replicas) {
+		x.check(m, "I4", sameMembers(now.Replicas, now.ISR), "a reassignment of partition %v ends before all are in sync: %s, then %s", id, words(before), words(now))
+	}
+}
+
+// waitedFor: a leader that is up and has not lost its replica stays in the ISR when another one leads, for it may serve until it hears of that (F7). It is
+// judged where a single entry lies between the two states: a broker may be fenced and let in again by more of them.
+func (x *clusterBox) waitedFor(m *member, id record.Partition, before, now *metadata.Partition) {
+	image := m.image()
+	if _, known := x.images[image.Offset()-1]; !known || before.Leader < 0 || now.Directory(before.Leader) == metadata.LostDirectory {
 		return
 	}
-	stays := slices.DeleteFunc(slices.Clone(before.Replicas), func(r record.NodeID) bool { return slices.Contains(before.Removing, r) })
-	if sameMembers(stays, now.Replicas) {
-		x.check(m, "I4", sameMembers(now.Replicas, now.ISR), "a reassignment of partition %v ends before all are in sync: %s, then %s", id, words(before), words(now))
+	in := slices.Contains(now.ISR, before.Leader)
+	x.check(m, "F7", in || !image.Active(before.Leader), "partition %v does not wait for its last leader, which is up: %s, then %s", id, words(before), words(now))
+}
+
+// heeded: whoever answers reads as the leader, be it of an earlier epoch, is one for whom the high watermark waits (F7).
+func (x *clusterBox) heeded(id record.Partition, now *metadata.Partition) {
+	for _, m := range x.c.members {
+		if m.host.Running() && m.node != nil && m.node.Serves(id) {
+			in := slices.Contains(now.ISR, m.id) || slices.Contains(now.ELR, m.id)
+			x.check(m, "F7", in, "partition %v does not wait for somebody who serves: %s", id, words(now))
+		}
 	}
 }
 

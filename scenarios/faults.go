@@ -1,11 +1,16 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"lignum/core/broker"
 	"lignum/core/env"
+	"lignum/core/storage"
 	"lignum/sim"
 )
 
@@ -69,6 +74,9 @@ type faults struct {
 	lastPower  bool       // the armed one is a power cut
 	ahead      env.Millis // of the clients' time of day
 	stuckSince env.Instant
+	unread     unread
+	sight      sim.Stream
+	blinds     bool // some lives begin on a disk that cannot read everything
 }
 
 // begin draws what this seed strikes with.
@@ -86,6 +94,8 @@ func (f *faults) begin(s *single) {
 	f.pace = pick(&f.rand, 2*time.Second, 5*time.Second, 15*time.Second)
 	f.loading = f.rand.Below(2) == 0
 	f.stuckSince = env.Never
+	f.sight = s.world.Stream(domainStrikes, 3)
+	f.blinds = !s.lies && f.sight.Below(4) == 0
 }
 
 func (f *faults) count(name string) { f.counts[name]++ }
@@ -365,6 +375,7 @@ func (f *faults) end() {
 	f.notice()
 	f.empty()
 	f.s.host.Disk().SetRates(sim.Rates{})
+	f.s.host.Disk().Inject(nil)
 	f.s.host.KillAt(0)
 	f.s.world.HealAll()
 	f.s.host.Drift(0, 0)
@@ -394,6 +405,73 @@ func (f *faults) freeStuck() {
 	case f.s.healed || f.s.world.Now().Sub(f.stuckSince) > 5*time.Second:
 		f.stuckSince = env.Never
 		f.crash("kill", f.s.host.Kill)
+	}
+}
+
+// blindStart has the coming life not read some of what partitions hold, for a moment.
+func (f *faults) blindStart() {
+	if !f.blinds || f.s.healed || f.windows > 0 || f.sight.Below(3) > 0 {
+		return
+	}
+	disk, one := f.s.host.Disk(), pick(&f.sight, int64(5), 30)
+	f.windows++
+	f.tell("the disk cannot read one of %d places in partitions", one)
+	disk.Inject(func(op sim.Op) error {
+		dir, _, deep := strings.Cut(op.Path, "/")
+		if op.Kind == sim.OpRead && deep && f.s.partitionAt(dir) != nil && f.sight.Below(one) == 0 {
+			return sim.ErrIO
+		}
+		return nil
+	})
+	f.s.world.After(f.sight.Between(0, 2*time.Second), func() {
+		f.windows--
+		disk.Inject(nil)
+	})
+}
+
+// unread is a life that could not read all of its partitions.
+type unread struct {
+	life  uint64
+	since env.Instant
+	ended bool
+}
+
+// due says whether the life shall end, for another to read more than this one: an operator would have it so, after a while.
+func (u *unread) due(now env.Instant, life uint64, node *broker.Broker, patience time.Duration) (first, due bool) {
+	left := func(o storage.Offline) bool { return errors.Is(o.Err, env.ErrUnreadable) }
+	if !slices.ContainsFunc(node.Offline(), left) {
+		return false, false
+	}
+	if first = u.life != life; first {
+		*u = unread{life: life, since: now}
+	}
+	if u.ended || now.Sub(u.since) < patience {
+		return first, false
+	}
+	u.ended = true
+	return first, true
+}
+
+// readAgain ends a life that could not read all of its partitions.
+func (f *faults) readAgain() {
+	s := f.s
+	if !s.ready || !s.host.Running() {
+		return
+	}
+	life, patience := s.host.Life(), time.Duration(0)
+	if !s.healed {
+		patience = time.Duration(life%4) * 3 * time.Second
+	}
+	first, due := f.unread.due(s.world.Now(), life, s.node, patience)
+	if first {
+		f.count("partitions left out")
+	}
+	switch {
+	case !due || s.lies: // what its medium has lost does not come back
+	case life%2 == 0:
+		f.stop()
+	default:
+		f.crash("kill", s.host.Kill)
 	}
 }
 

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"lignum/core/broker"
 	"lignum/core/env"
@@ -28,6 +29,7 @@ type member struct {
 
 	// What cannot be held against the present life: errors of its disk, or one that was full.
 	lifeErrors uint64
+	unread     unread
 	excused    bool
 	full       bool
 	window     bool   // of disk errors
@@ -149,6 +151,32 @@ func (m *member) start() {
 	m.lifeErrors, m.excused = m.diskErrors(), m.full
 	m.host.Start()
 	m.c.tell("fault", fmt.Sprintf("%s: life %d begins", m.host.Name(), m.host.Life()))
+}
+
+// readAgain ends a life that could not read all of its partitions, unless they are copied from others soon. What is left out may be given up for a
+// copy, which is a loss like that of its disk.
+func (m *member) readAgain() {
+	if !m.ready || !m.host.Running() {
+		return
+	}
+	patience := 10 * time.Second
+	if m.c.healed {
+		patience = 3 * time.Second
+	}
+	first, due := m.unread.due(m.c.world.Now(), m.host.Life(), m.node, patience)
+	if first {
+		m.c.faults.count("partitions left out")
+		m.c.books.LossPossible()
+		m.powers++
+	}
+	if due {
+		m.c.faults.tell("%s: is to read again what it could not", m.host.Name())
+		if m.lies {
+			m.refused++
+		}
+		m.kills++
+		m.end(m.host.Kill)
+	}
 }
 
 // image is the metadata as the node knows it, or knew it when it ended.

@@ -80,6 +80,7 @@ type wounds struct {
 	amnesia bool
 	dirs    map[string]bool // partitions' directories that were hit
 	hints   map[string]bool // those of which an index was hit
+	unnamed map[string]bool // those of which nobody may know whose they are, so that no other topic of the name gets them
 	early   []string        // directories that were hit before a client knew of their partitions
 }
 
@@ -89,8 +90,8 @@ func (s *single) struck(w sim.Wound) {
 	s.books.LossPossible()
 	s.tell("fault", fmt.Sprintf("%s: %s, %d bytes at %d", w.Kind, w.Path, w.Len, w.Off))
 	dir, file, deep := strings.Cut(w.Path, "/")
-	if w.Kind == sim.FaultBadSector && !isTable(file) {
-		s.vital(w.Path) // the disk fails, and says nothing of what is there: that ends a broker
+	if file == "partition.metadata" {
+		s.wounds.unnamed[dir] = true
 	}
 	switch {
 	case !deep:
@@ -205,7 +206,7 @@ func (s *single) told() bool {
 // excused says why a partition need not be writable and readable to its end: something of it was hit, or something that the whole
 // broker needs, and the broker says so.
 func (s *single) excused(t *traffic.Target) bool {
-	return t.Books.Wounded() || s.wounds.amnesia || s.wounds.vital && !s.ready
+	return t.Books.Wounded() || s.wounds.unnamed[fmt.Sprintf("%s-%d", t.Topic, t.Index)] || s.wounds.amnesia || s.wounds.vital && !s.ready
 }
 
 // countEnds counts what came of it when the last reader is through.

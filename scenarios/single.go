@@ -62,7 +62,7 @@ func run(o Options, name string, lies bool) Result {
 }
 
 func newSingle(o Options, name string, lies bool) *single {
-	s := &single{o: o, name: name, lies: lies, plan: newPlan(o), wounds: wounds{dirs: map[string]bool{}, hints: map[string]bool{}}}
+	s := &single{o: o, name: name, lies: lies, plan: newPlan(o), wounds: wounds{dirs: map[string]bool{}, hints: map[string]bool{}, unnamed: map[string]bool{}}}
 	s.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: s.plan.network, Jobs: s.plan.jobs})
 	s.reader = record.NewReader(record.Limits{})
 	s.host = s.world.AddHost(sim.HostOptions{
@@ -196,6 +196,7 @@ func (s *single) watch() {
 	s.world.After(20*time.Millisecond, s.watch)
 	s.faults.notice()
 	s.faults.freeStuck()
+	s.faults.readAgain()
 	s.woundEarly()
 	if s.host.Running() || s.faults.restarting {
 		return
@@ -208,6 +209,7 @@ func (s *single) watch() {
 	s.world.After(delay, func() {
 		s.faults.restarting = false
 		s.faults.lifeBegins()
+		s.faults.blindStart()
 		s.host.Start()
 		s.life = s.host.Life()
 		s.tell("fault", fmt.Sprintf("life %d begins", s.life))

@@ -100,6 +100,9 @@ func NewDisk(o DiskOptions) *Disk {
 }
 
 func failed(op OpKind, path string, err error) error {
+	if op == OpRead && err == ErrIO {
+		return fmt.Errorf("%s %s: %w: %w", op, path, err, env.ErrUnreadable)
+	}
 	return fmt.Errorf("%s %s: %w", op, path, err)
 }
 

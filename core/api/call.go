@@ -32,6 +32,7 @@ type Call struct {
 	batch0  [1]verdict
 
 	cancel  func()     // ends the wait of a parked call early; nil if it does not wait
+	abandon func()     // ends the wait for replicas when nobody is there to be answered; may be nil
 	frame   env.Buffer // what Body points into; nil once given back
 	session *Session
 	state   callState

@@ -201,7 +201,10 @@ func TestElectLeaders(t *testing.T) {
 func TestUnregisterBroker(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	for _, want := range []string{"NONE", "BROKER_ID_NOT_REGISTERED Broker ID 3 is not currently registered"} {
+	for i, want := range []string{"REQUEST_TIMED_OUT Broker ID 3 is not fenced: it has to be stopped, or its session to end", "NONE", "BROKER_ID_NOT_REGISTERED Broker ID 3 is not currently registered"} {
+		if i == 1 {
+			d.apply(d.Controller.ExpireBroker(3, d.Image.Broker(3).Epoch))
+		}
 		r := kmsg.NewPtrUnregisterBrokerRequest()
 		r.BrokerID = 3
 		if out := ask[*kmsg.UnregisterBrokerResponse](d, r, 0); text(out.ErrorCode, out.ErrorMessage) != want {

@@ -16,12 +16,16 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 	waiting, answered := 1, false
 	var timeout timer.Timer
 	answer := func() {
+		if answered {
+			return
+		}
 		answered = true
 		h.Timers.Stop(&timeout)
 		c.Answer(out)
 	}
+	waits := func() bool { return !answered }
 	done := func() {
-		if waiting--; waiting == 0 && !answered {
+		if waiting--; waiting == 0 {
 			answer()
 		}
 	}
@@ -43,7 +47,7 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 			}
 			waiting++
 			po.ErrorCode = int16(wire.RequestTimedOut)
-			p.DeleteRecords(record.Offset(ask.Offset), func(start record.Offset, code wire.ErrorCode) {
+			p.DeleteRecords(record.Offset(ask.Offset), waits, func(start record.Offset, code wire.ErrorCode) {
 				if !answered {
 					po.LowWatermark, po.ErrorCode = int64(start), int16(code)
 				}
@@ -52,6 +56,7 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 		}
 	}
 	if waiting > 1 {
+		c.abandon = answer
 		h.Timers.Start(&timeout, h.Clock.Now().Add(millis(r.TimeoutMillis)), answer)
 	}
 	done()

@@ -63,7 +63,8 @@ func (h *Handlers) produce(c *Call, r *wire.ProduceRequest) {
 	}
 	p.waiting--
 	if p.waiting > 0 && acks == partition.AcksAll {
-		h.Timers.Start(&p.timeout, h.Clock.Now().Add(millis(timeout)), p.expire)
+		c.abandon = p.expire
+		h.Timers.Start(&p.timeout, h.Clock.Now().Add(millis(timeout)), c.abandon)
 	}
 	p.finish()
 }
@@ -163,13 +164,19 @@ func (h *Handlers) recompress(p *produceCall, n int, target *partition.Partition
 			v.batch, err = compressor.Recompress(v.batch, codec, limits)
 		}
 		return func() {
-			if err != nil {
+			defer frame.Release()
+			switch {
+			case p.answered && err == nil: // for its time: the reply is on its way, and not to be touched
+				_, _ = target.Produce(v.batch, v.facts, acks, h.Clock.Wall(), nil, n)
+				return
+			case p.answered:
+				return
+			case err != nil:
 				out.Error = wire.InvalidRecord
 				p.open(n, false)
-			} else {
+			default:
 				h.append(p, n, target, &v, acks, out)
 			}
-			frame.Release()
 			if acks == partition.AcksNone && out.Error != wire.None {
 				p.call.session.Close()
 			}
@@ -226,6 +233,9 @@ func (p *produceCall) Settled(index int, code wire.ErrorCode) {
 	p.finish()
 }
 
+// Waits implements partition.Appender.
+func (p *produceCall) Waits() bool { return !p.answered }
+
 func (p *produceCall) finish() {
 	if p.waiting > 0 || p.answered {
 		return
@@ -239,9 +249,13 @@ func (p *produceCall) finish() {
 	p.call.Answer(&p.response)
 }
 
-// expire answers a request whose partitions took too long: what became of those records is unknown (D2).
+// expire answers a request whose partitions took too long, or whose connection is gone: what became of those records is unknown (D2).
 func (p *produceCall) expire() {
+	if p.answered {
+		return
+	}
 	p.answered = true
+	p.timers.Stop(&p.timeout)
 	if p.places == nil {
 		p.part0[0] = wire.NewProduceResult(p.part0[0].Index, wire.RequestTimedOut)
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"lignum/core/env"
 )
 
@@ -70,17 +72,25 @@ func (s *Session) Close() {
 	}
 }
 
-// Disconnected ends the session. Calls that wait for records are cut short, others go on; their replies are dropped as they come.
+// Disconnected ends the session. Calls that wait for records or for replicas are cut short, others go on; their replies are dropped as they come.
 func (s *Session) Disconnected() {
 	s.gone = true
 	s.Cancel()
+	for _, c := range s.open() {
+		if c.abandon != nil {
+			c.abandon()
+		}
+	}
 	s.flush()
 }
 
+// open lists the calls that are in the line: what is done to them may take some of them out.
+func (s *Session) open() []*Call { return slices.Clone(s.calls[s.first:]) }
+
 // Cancel cuts short whatever waits for records: it is answered with what there is.
 func (s *Session) Cancel() {
-	for _, c := range s.calls[s.first:] {
-		if c != nil && c.cancel != nil {
+	for _, c := range s.open() {
+		if c.cancel != nil {
 			c.cancel()
 		}
 	}

@@ -129,17 +129,14 @@ func (g *groupLog) Bounds() (start, highWatermark, end record.Offset) {
 	return g.partition.StartOffset(), g.partition.HighWatermark(), g.partition.EndOffset()
 }
 
-// Append implements coordinator.Log.
+// Append implements coordinator.Log. Nobody is told what becomes of it: a coordinator watches the high watermark instead.
 func (g *groupLog) Append(b record.Batch, f record.Facts) wire.ErrorCode {
-	_, refusal := g.partition.Produce(b, f, partition.AcksAll, g.broker.Clock.Wall(), g, 0)
+	_, refusal := g.partition.Produce(b, f, partition.AcksAll, g.broker.Clock.Wall(), nil, 0)
 	if refusal != nil {
 		return refusal.Code
 	}
 	return wire.None
 }
-
-// Settled implements partition.Appender: a coordinator watches the high watermark instead.
-func (g *groupLog) Settled(int, wire.ErrorCode) {}
 
 // Watch implements coordinator.Log.
 func (g *groupLog) Watch(fire func()) { g.partition.Watch(partition.NewWatch(fire)) }

@@ -135,3 +135,79 @@ func TestLeaseOfWhoLeaves(t *testing.T) {
 	}
 	c.world.HealAll()
 }
+
+// reassign asks for other replicas of a partition.
+func (r *rig) reassign(topic string, partition int32, replicas ...int32) {
+	r.Helper()
+	q := kmsg.NewPtrAlterPartitionAssignmentsRequest()
+	q.TimeoutMillis = 5000
+	t := kmsg.NewAlterPartitionAssignmentsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewAlterPartitionAssignmentsRequestTopicPartition()
+	p.Partition, p.Replicas = partition, replicas
+	t.Partitions = append(t.Partitions, p)
+	q.Topics = append(q.Topics, t)
+	out := ask[*kmsg.AlterPartitionAssignmentsResponse](r, q, 0)
+	if code := wire.ErrorCode(out.Topics[0].Partitions[0].ErrorCode); code != wire.None {
+		r.Fatal(code)
+	}
+}
+
+// reassigning counts the reassignments that are on their way.
+func (r *rig) reassigning() int {
+	q := kmsg.NewPtrListPartitionReassignmentsRequest()
+	q.TimeoutMillis = 5000
+	return len(ask[*kmsg.ListPartitionReassignmentsResponse](r, q, 0).Topics)
+}
+
+// besides lists the ids of all nodes but one.
+func (c *cluster) besides(node *rig) (ids []int32) {
+	for i, other := range c.nodes {
+		if other != node {
+			ids = append(ids, int32(i+1))
+		}
+	}
+	return ids
+}
+
+// TestLeaseOfTheReassigned (F7): a leader whose replica is taken away does not hear of that. The next one commits nothing without it while its lease holds,
+// and the reassignment goes on until it is not in sync any more.
+func TestLeaseOfTheReassigned(t *testing.T) {
+	c, active, other, led := newLed(t)
+	for _, node := range c.nodes {
+		if node != other {
+			c.world.Cut(node.host.End(), other.host.End())
+		}
+	}
+	began := c.world.Now()
+	active.reassign("t", led, c.besides(other)...)
+	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })
+	if took := c.world.Now().Sub(began); took > time.Second || active.reassigning() != 1 {
+		t.Fatalf("it was replaced after %v, and %d partitions are being reassigned", took, active.reassigning())
+	}
+	if code := other.end("t", led); code != wire.None {
+		t.Fatalf("it has heard of that, or its lease is over, which shows nothing: %v", code)
+	}
+	c.produceTo(active, "t", led, "x")
+	if code := other.end("t", led); code != wire.NotLeaderOrFollower {
+		t.Errorf("when a record was committed without it the end is told: %v", code)
+	}
+	c.until("the reassignment is over", func() bool { return active.reassigning() == 0 })
+	c.world.HealAll()
+}
+
+// TestReassignmentOfALeader: with nobody cut off a reassignment that takes a leader away is a matter of moments.
+func TestReassignmentOfALeader(t *testing.T) {
+	c, active, other, led := newLed(t)
+	c.produceTo(active, "t", led, "x")
+	began := c.world.Now()
+	active.reassign("t", led, c.besides(other)...)
+	c.until("the reassignment is over", func() bool { return active.reassigning() == 0 })
+	if took := c.world.Now().Sub(began); took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if p := c.describe(active, "t")[led]; len(p.Replicas) != 2 || len(p.ISR) != 2 || c.nodes[p.Leader-1] == other {
+		t.Errorf("%+v", p)
+	}
+	c.produceTo(active, "t", led, "y")
+}

@@ -18,6 +18,14 @@ func (b *Broker) Logs() []*storage.Log {
 	return b.store.Logs()
 }
 
+// Offline lists the partitions whose directories could not be used.
+func (b *Broker) Offline() []storage.Offline {
+	if b.store == nil {
+		return nil
+	}
+	return b.store.Offline()
+}
+
 // Image is the metadata as the broker knows it, for the same readers.
 func (b *Broker) Image() *metadata.Image { return b.image }
 
@@ -39,6 +47,12 @@ func (b *Broker) Tells(id record.Partition) (end record.Offset, epoch record.Epo
 	}
 	_, epoch = p.Leader()
 	return p.HighWatermark(), epoch, p.Available() == wire.None && p.Settled(), true
+}
+
+// Serves reports whether the broker answers reads as a partition's leader, for the same readers.
+func (b *Broker) Serves(id record.Partition) bool {
+	p := b.partitions.Get(id)
+	return p != nil && p.Available() == wire.None
 }
 
 // Waiting is how many requests to produce or to delete records are held back, for the same readers.

@@ -106,7 +106,8 @@ func (b *Broker) follow(id record.Partition, s *metadata.Partition) {
 		return
 	}
 	p.Follow(partition.State{
-		Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), Replicas: s.Replicas, ISR: s.ISR, ELR: s.ELR,
+		Leader: s.Leader, LeaderEpoch: s.LeaderEpoch, PartitionEpoch: int32(s.Epoch), Replicas: s.Replicas, Removing: s.Removing,
+		ISR: s.ISR, ELR: s.ELR,
 		Recovering: s.Recovering, FlushPending: s.Flush == metadata.FlushPending, Lost: s.Directory(b.node) == metadata.LostDirectory,
 	})
 	b.coordinate(p)

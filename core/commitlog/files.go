@@ -130,7 +130,7 @@ func readReceipts(d env.Disk, dir string) (map[record.Offset]env.Millis, error) 
 	all := map[record.Offset]env.Millis{}
 	there, err := readRows(d, dir, receiptsFile, 2, func(row []int64) { all[record.Offset(row[0])] = env.Millis(row[1]) })
 	switch {
-	case errors.Is(err, checkpoint.ErrCorrupt):
+	case errors.Is(err, checkpoint.ErrCorrupt), errors.Is(err, env.ErrUnreadable):
 		return map[record.Offset]env.Millis{}, nil
 	case err != nil || !there:
 		return nil, err

@@ -201,8 +201,10 @@ func (l *layout) loadProducers(into *producers.State, end record.Offset) (from r
 // noTime stands for a time of receipt that is not known.
 const noTime = -1
 
-// loadSnapshot loads the newest good snapshot that is not above the offset and returns its offset; without one, the first offset there is.
+// loadSnapshot loads the newest good snapshot that is not above the offset and returns its offset; without one, the first offset there is. One that
+// cannot be read is passed over if the log still has everything that it was made from.
 func (l *layout) loadSnapshot(into *producers.State, most record.Offset) (record.Offset, error) {
+	var unreadable error
 	for i := len(l.snapshots) - 1; i >= 0; i-- {
 		at := l.snapshots[i]
 		if at > most {
@@ -215,9 +217,16 @@ func (l *layout) loadSnapshot(into *producers.State, most record.Offset) (record
 		if err == nil {
 			return at, nil
 		}
-		if !errors.Is(err, producers.ErrCorrupt) {
-			return 0, fmt.Errorf("load snapshot %d of %s: %w", at, l.dir, err)
+		err = fmt.Errorf("load snapshot %d of %s: %w", at, l.dir, err)
+		switch {
+		case errors.Is(err, env.ErrUnreadable):
+			unreadable = err
+		case !errors.Is(err, producers.ErrCorrupt):
+			return 0, err
 		}
+	}
+	if unreadable != nil && (len(l.logs) == 0 || l.logs[0] > 0) {
+		return 0, unreadable
 	}
 	if len(l.logs) == 0 {
 		return most, nil

@@ -278,10 +278,10 @@ func (r *Recovery) dropSnapshots(drop func(at record.Offset) bool) error {
 	return nil
 }
 
-// loadEpochs reads the leader epochs.
+// loadEpochs reads the leader epochs. What the file does not give is found in the batches (foldBelow).
 func (r *Recovery) loadEpochs() error {
 	entries, err := epochs.Read(r.disk, r.dir)
-	if err != nil && !errors.Is(err, checkpoint.ErrCorrupt) {
+	if err != nil && !errors.Is(err, checkpoint.ErrCorrupt) && !errors.Is(err, env.ErrUnreadable) {
 		return err
 	}
 	r.epochs = epochs.New(entries)

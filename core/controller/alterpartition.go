@@ -125,7 +125,7 @@ func (v *view) alterISR(leader record.NodeID, p *metadata.Partition, r *ISRChang
 		}
 	}
 	if t.next.Leader != leader || t.next.LeaderEpoch != p.LeaderEpoch {
-		return t.next, changed, refuse(wire.NewLeaderElected, "the change completes a reassignment, which begins a new leader epoch")
+		return t.next, changed, refuse(wire.NewLeaderElected, "the change completes a reassignment, or makes its leader hand over, which begins a new leader epoch")
 	}
 	return t.next, changed, Refusal{}
 }

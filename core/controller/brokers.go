@@ -135,11 +135,15 @@ func (c *Controller) ExpireBroker(id record.NodeID, epoch metadata.BrokerEpoch) 
 }
 
 // UnregisterBroker decides about a broker that shall be forgotten. Its replicas stay assigned to it; what it has stays eligible, in case it
-// comes back with the same directory.
+// comes back with the same directory. One that is not fenced may still serve as a leader, and nobody would wait for it (F7): it has to be stopped, or its
+// session to end, before it can be forgotten. Apache Kafka's clients ask again on that answer.
 func (c *Controller) UnregisterBroker(id record.NodeID) ([]metadata.Record, Refusal) {
 	b := c.Image.Broker(id)
 	if b == nil {
 		return nil, refuse(wire.BrokerIDNotRegistered, fmt.Sprintf("Broker ID %d is not currently registered", id))
+	}
+	if !b.Fenced {
+		return nil, refuse(wire.RequestTimedOut, fmt.Sprintf("Broker ID %d is not fenced: it has to be stopped, or its session to end", id))
 	}
 	records := []metadata.Record{&metadata.BrokerUnregistered{ID: id, Epoch: b.Epoch}}
 	return append(records, c.reelect(changedBroker{id: id})...), Refusal{}

@@ -68,6 +68,9 @@ func checkPartition(m *metadata.Image, p *metadata.Partition) error {
 	if t.completeReassignment() {
 		return errors.New("a reassignment is complete and was not ended (V8)")
 	}
+	if t.handsOver() {
+		return errors.New("a replica leads that a reassignment takes away, and all others are in sync (V8)")
+	}
 	return nil
 }
 

@@ -112,8 +112,8 @@ func newModel(t *rapid.T) *model {
 	return m
 }
 
-// commit makes records an entry of the metadata log and notes elections that lose records.
-func (m *model) commit(records []metadata.Record) {
+// commit makes records an entry of the metadata log and notes elections that lose records. A leader may have asked for an ISR.
+func (m *model) commit(records []metadata.Record, asked ...record.NodeID) {
 	if len(records) == 0 {
 		return
 	}
@@ -127,8 +127,8 @@ func (m *model) commit(records []metadata.Record) {
 		if old == nil || c.Leader == metadata.NoNode || c.Leader == old.Leader || slices.Contains(old.ISR, c.Leader) || slices.Contains(old.ELR, c.Leader) {
 			continue
 		}
-		if old.Reassigning() && !c.Reassigning() && !c.Recovering {
-			continue // it has just joined, which ends a reassignment
+		if old.Reassigning() && slices.Contains(old.Removing, old.Leader) && !c.Recovering {
+			continue // it has just joined, and takes over from one that goes
 		}
 		if !m.forced && !m.lossy {
 			m.t.Fatalf("unclean election: %+v to %+v", *old, c.Partition)
@@ -138,7 +138,34 @@ func (m *model) commit(records []metadata.Record) {
 		m.committed[id] = m.committed[id][:common(m.committed[id], have.log[:have.synced])]
 	}
 	m.log = append(m.log, metadata.AppendRecords(nil, records))
+	before := map[record.Partition][]record.NodeID{}
+	for _, id := range m.ids() {
+		before[id] = m.Image.Partition(id).ISR
+	}
 	m.apply(records)
+	for id, isr := range before {
+		m.mayServe(id, isr, asked)
+	}
+}
+
+// mayServe: nobody who is up leaves an ISR, and with it who is waited for, unless it is the leader who wants that: it knows who has heard of it (F7).
+func (m *model) mayServe(id record.Partition, before, asked []record.NodeID) {
+	p := m.Image.Partition(id)
+	if p == nil {
+		return
+	}
+	for _, member := range before {
+		b := m.Image.Broker(member)
+		if slices.Contains(p.ISR, member) || asked != nil && !slices.Contains(asked, member) {
+			continue
+		}
+		if slices.Contains(p.Replicas, member) && p.Directory(member) == metadata.LostDirectory {
+			continue // it has said so
+		}
+		if b == nil || b.Active() {
+			m.t.Fatalf("replica %d is in sync no more, and may serve (F7): %v, then %+v", member, before, *p)
+		}
+	}
 }
 
 func common(a, b []item) int {
@@ -330,11 +357,13 @@ func (m *model) alter(n *modelNode, id record.Partition) {
 	want := []record.NodeID{n.id}
 	members := []ISRMember{{n.id, n.epoch}}
 	synced := r.view.Flush == metadata.FlushPending
+	stays := only(r.view.Replicas, func(id record.NodeID) bool { return !slices.Contains(r.view.Removing, id) })
 	for _, other := range r.view.Replicas {
 		ack, heard := r.acks[other]
 		in := slices.Contains(r.view.ISR, other)
 		caughtUp := heard && ack.end >= max(r.hw, r.start)
-		if other == n.id || !in && !caughtUp || !m.calm && rapid.IntRange(0, 3).Draw(m.t, "leave out") == 0 {
+		released := heard && slices.Contains(r.view.Removing, other) && !slices.Contains(r.view.Removing, n.id) && subset(stays, r.view.ISR)
+		if other == n.id || released || !in && !caughtUp || !m.calm && rapid.IntRange(0, 3).Draw(m.t, "leave out") == 0 {
 			continue
 		}
 		member := ISRMember{other, ack.broker}
@@ -366,7 +395,11 @@ func (m *model) deliver() {
 		m.requests = slices.Delete(m.requests, i, i+1)
 	}
 	records, answers, refusal := m.AlterPartition(request)
-	m.commit(records)
+	var asked []record.NodeID
+	for _, member := range request.Changes[0].NewISR {
+		asked = append(asked, member.ID)
+	}
+	m.commit(records, asked...)
 	n := m.nodes[request.Broker-1]
 	change := request.Changes[0]
 	r, ok := m.leader(n, change.ID)

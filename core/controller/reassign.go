@@ -32,7 +32,7 @@ type ReassignedPartition struct {
 }
 
 // Reassign decides about replicas. There is an answer for each item, in the order of the request. First the new replicas join the old ones; when all that
-// shall stay are in sync the others go.
+// shall stay are in sync one of them leads, and the others go as soon as they know.
 func (c *Controller) Reassign(r Reassign) ([]metadata.Record, []ReassignedPartition) {
 	v := &view{Controller: c}
 	var records []metadata.Record
@@ -80,10 +80,11 @@ func (v *view) reassign(ask *ReassignPartition, factorMayChange bool, seen map[r
 	return &metadata.PartitionChanged{Topic: topic.ID, Index: ask.Index, Partition: t.next}, Refusal{}
 }
 
-// cancelReassignment goes back to the replicas from before.
+// cancelReassignment goes back to the replicas from before. What was added goes at once, unless it is in sync: then it goes as at the end of any
+// reassignment. One that only waits for those that go is not cancelled any more.
 func (t *turn) cancelReassignment(topic string, index int32) Refusal {
 	p := t.old
-	if !p.Reassigning() {
+	if !p.Reassigning() || t.allJoined() {
 		return refuse(wire.NoReassignmentInProgress, "")
 	}
 	stays := func(id record.NodeID) bool { return !slices.Contains(p.Adding, id) }
@@ -92,9 +93,7 @@ func (t *turn) cancelReassignment(topic string, index int32) Refusal {
 		return refuse(wire.InvalidReplicaAssignment,
 			fmt.Sprintf("Unable to revert partition assignment for %s:%d because it would require an unclean leader election.", topic, index))
 	}
-	t.setReplicas(only(p.Replicas, stays))
-	t.next.ISR = only(p.ISR, stays)
-	t.next.Adding, t.next.Removing = nil, nil
+	t.moveTo(only(p.Replicas, stays), p.ISR)
 	return Refusal{}
 }
 
@@ -108,16 +107,21 @@ func (t *turn) reassignTo(target []record.NodeID, factorMayChange bool) Refusal 
 	if before := len(p.Replicas) - len(p.Removing); !factorMayChange && before != len(target) {
 		return refuse(wire.InvalidReplicationFactor, fmt.Sprintf("The replication factor is changed from %d to %d", before, len(target)))
 	}
-	complete := union(union(p.ISR, p.ELR), p.LastKnownELR)
+	t.moveTo(target, union(union(p.ISR, p.ELR), p.LastKnownELR))
+	return Refusal{}
+}
+
+// moveTo makes target the replicas that stay. Of those that were to be added and are not among them the needed ones stay until it is complete.
+func (t *turn) moveTo(target, needed []record.NodeID) {
+	p := t.old
 	removing := only(p.Replicas, func(id record.NodeID) bool {
-		return !slices.Contains(target, id) && (!slices.Contains(p.Adding, id) || slices.Contains(complete, id))
+		return !slices.Contains(target, id) && (!slices.Contains(p.Adding, id) || slices.Contains(needed, id))
 	})
 	adding := only(target, func(id record.NodeID) bool { return !slices.Contains(p.Replicas, id) || slices.Contains(p.Adding, id) })
 	t.setReplicas(append(slices.Clone(target), removing...))
 	t.next.Adding, t.next.Removing = slices.Clone(adding), slices.Clone(removing)
 	slices.Sort(t.next.Adding)
 	slices.Sort(t.next.Removing)
-	return Refusal{}
 }
 
 // checkReplicas refuses replicas that cannot be assigned.

@@ -112,20 +112,31 @@ func (t *turn) holds(b *metadata.Broker) bool {
 	return d == metadata.UUID{} || slices.Contains(b.Directories, d)
 }
 
-// completeReassignment takes away the replicas that a reassignment removes, once all others are in sync (KIP-455).
+// allJoined: a reassignment is on its way, and all replicas that stay are in sync. From then on one of them leads.
+func (t *turn) allJoined() bool {
+	n := &t.next
+	return n.Reassigning() && !slices.ContainsFunc(n.Replicas, func(id record.NodeID) bool {
+		return !slices.Contains(n.Removing, id) && !slices.Contains(n.ISR, id)
+	})
+}
+
+// completeReassignment takes away the replicas that a reassignment removes, once all others are in sync (KIP-455) and those are not any more. While one of
+// them is, the high watermark waits for it: it may have led until a moment ago, and not know that it does so no more. The leader takes it out of the ISR when
+// that is over (F7; release in core/partition).
 func (t *turn) completeReassignment() bool {
 	n := &t.next
-	if !n.Reassigning() {
+	goes := func(id record.NodeID) bool { return slices.Contains(n.Removing, id) }
+	if !t.allJoined() || slices.ContainsFunc(n.ISR, goes) {
 		return false
 	}
-	stays := func(id record.NodeID) bool { return !slices.Contains(n.Removing, id) }
-	replicas, isr := only(n.Replicas, stays), only(n.ISR, stays)
-	if len(replicas) == 0 || !subset(replicas, isr) {
-		return false
-	}
-	t.setReplicas(replicas)
-	n.ISR, n.Adding, n.Removing = isr, nil, nil
+	t.setReplicas(only(n.Replicas, func(id record.NodeID) bool { return !goes(id) }))
+	n.Adding, n.Removing = nil, nil
 	return true
+}
+
+// handsOver: the leader is one that goes, and all that stay can lead.
+func (t *turn) handsOver() bool {
+	return slices.Contains(t.next.Removing, t.old.Leader) && t.allJoined()
 }
 
 // setReplicas changes the assigned replicas; those that stay keep their directories.
@@ -189,14 +200,14 @@ func (t *turn) elect() {
 	}
 }
 
-// choose prefers the leader that there is, then the order of the replicas; among the in-sync ones, else the eligible ones, else who led last if
-// nobody is known to have more (KIP-966), else, if that is allowed, anybody.
+// choose prefers the leader that there is, unless it has to hand over, then the order of the replicas, in which those that stay come first; among the
+// in-sync ones, else the eligible ones, else who led last if nobody is known to have more (KIP-966), else, if that is allowed, anybody.
 func (t *turn) choose() (leader record.NodeID, clean bool) {
 	n := &t.next
 	if t.kind == electPreferred && t.qualified(n.Replicas[0]) {
 		return n.Replicas[0], true
 	}
-	if t.old.Leader != metadata.NoNode && t.qualified(t.old.Leader) {
+	if t.old.Leader != metadata.NoNode && t.qualified(t.old.Leader) && !t.handsOver() {
 		return t.old.Leader, true
 	}
 	for _, id := range n.Replicas {

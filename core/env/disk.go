@@ -12,6 +12,8 @@ var (
 	ErrNoSpace = errors.New("no space left")
 	// ErrTooManyFiles: the process, or the system, has as many open files as it may have.
 	ErrTooManyFiles = errors.New("too many open files")
+	// ErrUnreadable: the device cannot give back what a file holds. It comes from ReadAt only, and says nothing of other places.
+	ErrUnreadable = errors.New("cannot be read")
 )
 
 // Mode says how a file is opened.

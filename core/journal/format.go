@@ -30,6 +30,8 @@ type Kind uint8
 
 // The kinds of entries. The numbers are on disk.
 const (
+	// None: the entry counts for nothing (Skip). It is never on disk.
+	None Kind = 0
 	// Append: Data is whole batches; the first one's base offset is Offset.
 	Append Kind = 1
 	// Truncate: everything from Offset on was cut off.

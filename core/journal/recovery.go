@@ -51,6 +51,7 @@ type Recovery struct {
 	seq    uint64
 	reader reader
 	done   bool
+	skip   map[record.Partition]uint64 // generation up to which the entries of a log lie elsewhere
 }
 
 // Open lists the files, removes what was left half made, and reads the headers. A job.
@@ -267,10 +268,14 @@ func (r *Recovery) readGroup(f *file, entries []Entry) ([]Entry, error) {
 	if entries, err = decodeEntries(body, h.entries, entries); err != nil {
 		return entries, err
 	}
-	for _, e := range entries[before:] {
+	for i := range entries[before:] {
+		e := &entries[before+i]
 		r.seq++
 		if !r.second {
 			f.covers(e.Log, r.seq)
+		}
+		if f.generation <= r.skip[e.Log] {
+			e.Kind, e.Data = None, nil
 		}
 	}
 	r.last = r.pos

@@ -37,6 +37,7 @@ type Appended struct {
 }
 
 // Produce appends one batch that the edge has verified, as leader. If it is appended, to is settled later, or at once if the batch is as safe already: after a retry, say.
+// It may be nil.
 //
 // The batch may be changed in place; its memory is not used after the call.
 func (p *Partition) Produce(b record.Batch, facts record.Facts, acks Acks, wall env.Millis, to Appender, index int) (Appended, *Refusal) {
@@ -87,8 +88,11 @@ func (p *Partition) Codec() (record.Codec, bool) {
 	return record.None, false
 }
 
-// await settles now or later.
+// await settles now or later, if anybody waits.
 func (p *Partition) await(end record.Offset, acks Acks, to Appender, index int) {
+	if to == nil {
+		return
+	}
 	wait := pendingProduce{end: end, to: to, index: index}
 	switch acks {
 	case AcksNone, AcksLeader:

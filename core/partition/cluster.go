@@ -14,6 +14,7 @@ type State struct {
 	LeaderEpoch    record.Epoch
 	PartitionEpoch int32
 	Replicas       []record.NodeID // all that are assigned, those that a reassignment adds or takes away too
+	Removing       []record.NodeID // replicas that a reassignment takes away
 	ISR            []record.NodeID
 	ELR            []record.NodeID // KIP-966: out of the ISR, but electable
 	Recovering     bool            // the leader was elected uncleanly and has not said yet that it took over

@@ -9,13 +9,36 @@ import (
 
 // deletion is a DeleteRecords that waits for the low watermark: the least log start of all replicas whose brokers are up.
 type deletion struct {
-	to   record.Offset
-	done func(record.Offset, wire.ErrorCode)
+	to    record.Offset
+	waits func() bool // reports whether anybody still waits for the answer; nil if somebody always does
+	done  func(record.Offset, wire.ErrorCode)
+}
+
+// deletions are those that wait. Those that nobody waits for any more stay until the list has doubled.
+type deletions struct {
+	list []deletion
+	tidy int // length at which they are dropped
+}
+
+func (l *deletions) add(d deletion) {
+	if len(l.list) >= max(l.tidy, leastTidy) {
+		l.list = slices.DeleteFunc(l.list, func(d deletion) bool { return d.waits != nil && !d.waits() })
+		l.tidy = 2 * len(l.list)
+	}
+	l.list = append(l.list, d)
+}
+
+// startMoves is what becomes of the log start that requests want. One move is under way at a time, so that those who ask again and again, while the
+// disk is stuck, add nothing to what waits for it.
+type startMoves struct {
+	wanted, moved record.Offset // moved: the log start is durably there, or beyond
+	underway      bool
 }
 
 // DeleteRecords moves the log start to an offset, -1 meaning the high watermark. done is called with the low watermark once it is there, durably on
-// every replica whose broker is up. Going back is not an error: the start stays. Connections' requests in flight bound those that wait.
-func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wire.ErrorCode)) {
+// every replica whose broker is up. Going back is not an error: the start stays. Connections' requests in flight bound those that wait; waits says
+// whether anybody does, and may be nil. The start moves all the same.
+func (p *Partition) DeleteRecords(to record.Offset, waits func() bool, done func(record.Offset, wire.ErrorCode)) {
 	switch {
 	case !p.settings.CleanupDelete:
 		done(-1, wire.PolicyViolation)
@@ -26,18 +49,33 @@ func (p *Partition) DeleteRecords(to record.Offset, done func(record.Offset, wir
 		done(-1, wire.OffsetOutOfRange)
 		return
 	}
+	p.deletes.add(deletion{to, waits, done})
+	p.lead.moves.wanted = max(p.lead.moves.wanted, to)
+	p.moveStart()
+	p.settleDeletes()
+}
+
+// moveStart moves the log start to where it is wanted.
+func (p *Partition) moveStart() {
+	to := p.lead.moves.wanted
+	if p.lead.moves.underway || to <= p.lead.moves.moved {
+		return
+	}
+	p.lead.moves.underway = true
 	log, epoch := p.log, p.state.LeaderEpoch
 	log.AdvanceStart(to, func(err error) {
-		switch {
-		case err != nil:
-			done(-1, wire.KafkaStorageError)
-		case p.log != log || !p.leads() || p.state.LeaderEpoch != epoch:
-			done(-1, wire.NotLeaderOrFollower)
-		default:
-			p.wake()
-			p.deletes = append(p.deletes, deletion{to, done})
-			p.settleDeletes()
+		if p.log != log || !p.leads() || p.state.LeaderEpoch != epoch {
+			return // who waited was told when that changed
 		}
+		p.lead.moves.underway = false
+		if err != nil {
+			p.failDeletes(wire.KafkaStorageError)
+			return
+		}
+		p.lead.moves.moved = to
+		p.wake()
+		p.settleDeletes()
+		p.moveStart()
 	})
 }
 
@@ -60,29 +98,29 @@ func (p *Partition) electable(id record.NodeID) bool {
 
 // settleDeletes answers those that the low watermark has reached.
 func (p *Partition) settleDeletes() {
-	if len(p.deletes) == 0 {
+	if len(p.deletes.list) == 0 {
 		return
 	}
 	low := p.lowWatermark()
 	var done []deletion
-	kept := p.deletes[:0]
-	for _, d := range p.deletes {
-		if d.to <= low {
+	kept := p.deletes.list[:0]
+	for _, d := range p.deletes.list {
+		if d.to <= min(low, p.lead.moves.moved) {
 			done = append(done, d)
 		} else {
 			kept = append(kept, d)
 		}
 	}
-	clear(p.deletes[len(kept):])
-	p.deletes = kept
+	clear(p.deletes.list[len(kept):])
+	p.deletes.list = kept
 	for _, d := range done {
 		d.done(low, wire.None)
 	}
 }
 
 func (p *Partition) failDeletes(code wire.ErrorCode) {
-	failed := p.deletes
-	p.deletes = nil
+	failed := p.deletes.list
+	p.deletes.list = nil
 	for _, d := range failed {
 		d.done(-1, code)
 	}

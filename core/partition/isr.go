@@ -56,6 +56,25 @@ func (p *Partition) confirm() {
 	}
 }
 
+// release asks for an ISR without the replicas that a reassignment takes away, once all others are in it: the reassignment ends with that. One of those
+// that go may have led in the last epoch, so each must have fetched in this one, and know it, or be out of the ISR for another reason (F7).
+func (p *Partition) release() {
+	s := &p.state
+	if len(s.Removing) == 0 || p.lead.pending != nil || slices.Contains(s.Removing, p.self) {
+		return
+	}
+	for _, id := range s.Replicas {
+		goes, member := slices.Contains(s.Removing, id), slices.Contains(s.ISR, id)
+		if f := p.follower(id); !goes && !member || goes && member && (f == nil || f.end == record.NoOffset) {
+			return
+		}
+	}
+	keep := slices.DeleteFunc(slices.Clone(s.ISR), func(id record.NodeID) bool { return slices.Contains(s.Removing, id) })
+	if len(keep) < len(s.ISR) {
+		p.propose(keep)
+	}
+}
+
 // synced reports whether FlushPending can end.
 func (p *Partition) synced() bool {
 	if !p.state.FlushPending || p.log.Policy() != config.Sync || p.log.SafeEnd() < p.lead.start {
@@ -110,6 +129,7 @@ func (p *Partition) altered(risen bool) {
 	p.settleDeletes()
 	p.advanced()
 	p.confirm()
+	p.release()
 }
 
 // refuseIfFew answers acks=all when the ISR has fallen below min.insync.replicas: the mark stands still until it has grown again.

@@ -14,6 +14,7 @@ type leadership struct {
 	start     record.Offset // log end when the epoch began
 	followers []follower    // every other replica, by no particular order but a fixed one
 	pending   *pendingISR   // the change that the controller was asked for
+	moves     startMoves    // of the log start
 }
 
 // follower is what a leader knows of another replica in this leader epoch.
@@ -180,6 +181,7 @@ func (p *Partition) followerFetched(q FollowerFetch) {
 		p.settleDeletes()
 	}
 	p.expand(f)
+	p.release()
 	if moved {
 		p.advanceHighWatermark()
 		p.confirm()
@@ -268,6 +270,7 @@ func (p *Partition) Tick(now env.Instant) {
 		return
 	}
 	p.confirm()
+	p.release()
 	p.advanceHighWatermark() // a follower that was about to join may have fallen behind
 }
 

@@ -363,6 +363,8 @@ type produced struct {
 	want  []uint64
 }
 
+func (q *produced) Waits() bool { return true }
+
 func (q *produced) Settled(_ int, code wire.ErrorCode) {
 	if code != wire.None {
 		return

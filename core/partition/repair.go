@@ -6,6 +6,7 @@ import (
 
 	"lignum/core/commitlog"
 	"lignum/core/commitlog/checkpoint"
+	"lignum/core/env"
 	"lignum/core/record"
 )
 
@@ -29,16 +30,26 @@ const (
 // Repair is the next step.
 func (p *Partition) Repair() Repair {
 	switch {
-	case damaged(p.failure) && !p.state.Lost:
+	case p.hurt() && !p.state.Lost:
 		return Report
-	case damaged(p.failure) && (p.state.Leader < 0 || p.leads() || slices.Contains(p.state.ISR, p.self) || slices.Contains(p.state.ELR, p.self)):
+	case p.hurt() && (p.state.Leader < 0 || p.leads() || slices.Contains(p.state.ISR, p.self) || slices.Contains(p.state.ELR, p.self)):
 		return Wait
-	case damaged(p.failure):
+	case p.hurt():
 		return Renew
 	case p.state.Lost && p.log != nil:
 		return Place
 	}
 	return Sound
+}
+
+// hurt says whether the replica is to be copied anew. A log that cannot be read may be well at the next start, so it is kept as long as no replica that
+// is up can take its place.
+func (p *Partition) hurt() bool {
+	if !errors.Is(p.failure, env.ErrUnreadable) {
+		return damaged(p.failure)
+	}
+	up := func(id record.NodeID) bool { return id != p.self && p.cluster.Active(id) }
+	return p.state.Lost || slices.ContainsFunc(p.state.ISR, up) || slices.ContainsFunc(p.state.ELR, up)
 }
 
 // damaged reports whether a log failed because its content is not what was written.

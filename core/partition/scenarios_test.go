@@ -148,6 +148,37 @@ func TestDeposedLeaderStaysWhileItMayServe(t *testing.T) {
 	}
 }
 
+// TestReassignmentWaitsForWhoMayServe (F7): a leader lets those go that a reassignment takes away when each of them has fetched from it, or is in sync no
+// more, and when all that stay are in sync. One of them led before, and does not know yet that it leads no more.
+func TestReassignmentWaitsForWhoMayServe(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	m := c.copy()
+	m.state.Leader, m.state.LeaderEpoch, m.state.Removing = b.id, m.state.LeaderEpoch+1, []record.NodeID{a.id}
+	c.decide(m, "a is to go and hands over")
+	b.learn(len(c.history))
+	z.learn(len(c.history))
+	b.put(2)
+	z.follow()
+	b.p.Tick(c.clock.Now())
+	if c.inspect(b); len(c.changes) != 0 || c.top != 0 || !a.p.Leads() {
+		t.Fatalf("%d wishes, %d are committed, while the old leader serves (%v)", len(c.changes), c.top, a.p.Leads())
+	}
+	c.suspend(z)
+	b.learn(len(c.history))
+	a.learn(len(c.history))
+	a.request()
+	if c.inspect(b); len(c.changes) != 0 {
+		t.Fatalf("one that stays is not in sync: %d wishes", len(c.changes))
+	}
+	z.learn(len(c.history))
+	z.follow()
+	c.grant()
+	b.learn(len(c.history))
+	if c.grant(); len(c.now().state.ISR) != 2 || slices.Contains(c.now().state.ISR, a.id) {
+		t.Errorf("ISR %v when all know", c.now().state.ISR)
+	}
+}
+
 // TestShrinkWaitsForTheController: who is to leave the ISR counts until the controller has agreed, for it may be elected until then.
 func TestShrinkWaitsForTheController(t *testing.T) {
 	c, a, b, _ := newScenario(t, 1)
@@ -504,7 +535,7 @@ func TestDeleteWaitsForFollowers(t *testing.T) {
 		n.follow()
 	}
 	low, code := record.NoOffset, wire.UnknownServerError
-	a.p.DeleteRecords(3, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
+	a.p.DeleteRecords(3, nil, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
 	a.work(30)
 	told := func(n *node) { // it learns of the start with one fetch, makes it durable, and says so with the next
 		n.exchange()

@@ -10,6 +10,8 @@ type Appender interface {
 	// Settled is called once for each append that was accepted: with None when the batch is as safe
 	// as was asked for, otherwise with the reason why that can no longer be said.
 	Settled(index int, code wire.ErrorCode)
+	// Waits reports whether anybody still waits for that. A request whose time is over, or whose connection is gone, need not be told.
+	Waits() bool
 }
 
 // pendingProduce waits for the log or the high watermark to reach end.
@@ -19,16 +21,34 @@ type pendingProduce struct {
 	index int
 }
 
-// produceQueue holds produce requests in the order of their appends. Requests in flight on all connections bound it.
+// produceQueue holds produce requests in the order of their appends. Requests in flight on all connections bound it: there are at most about as many
+// that nobody waits for any more.
 type produceQueue struct {
-	one, all fifo[pendingProduce] // acks=1, acks=all
+	one, all line // acks=1, acks=all
 }
 
+// line is a queue of requests. Those that nobody waits for any more stay until it has doubled.
+type line struct {
+	fifo[pendingProduce]
+	tidy int // length at which they are dropped
+}
+
+func (l *line) push(w pendingProduce) {
+	if l.len() >= max(l.tidy, leastTidy) {
+		l.keep(func(w *pendingProduce) bool { return w.to.Waits() })
+		l.tidy = 2 * l.len()
+	}
+	l.fifo.push(w)
+}
+
+// leastTidy is a length up to which a list is left alone.
+const leastTidy = 16
+
 // written answers acks=1 below end.
-func (q *produceQueue) written(end record.Offset) { release(&q.one, end) }
+func (q *produceQueue) written(end record.Offset) { release(&q.one.fifo, end) }
 
 // committed answers acks=all below end.
-func (q *produceQueue) committed(end record.Offset) { release(&q.all, end) }
+func (q *produceQueue) committed(end record.Offset) { release(&q.all.fifo, end) }
 
 func release(f *fifo[pendingProduce], end record.Offset) {
 	for !f.empty() && f.head().end <= end {
@@ -38,7 +58,7 @@ func release(f *fifo[pendingProduce], end record.Offset) {
 }
 
 func (q *produceQueue) failAll(code wire.ErrorCode) {
-	for _, f := range []*fifo[pendingProduce]{&q.one, &q.all} {
+	for _, f := range []*line{&q.one, &q.all} {
 		for !f.empty() {
 			p := f.pop()
 			p.to.Settled(p.index, code)
@@ -62,6 +82,20 @@ type fifo[T any] struct {
 
 func (f *fifo[T]) empty() bool { return f.first == len(f.items) }
 func (f *fifo[T]) head() *T    { return &f.items[f.first] }
+func (f *fifo[T]) len() int    { return len(f.items) - f.first }
+
+// keep drops what is not to be kept.
+func (f *fifo[T]) keep(wanted func(*T) bool) {
+	n := 0
+	for i := f.first; i < len(f.items); i++ {
+		if wanted(&f.items[i]) {
+			f.items[n] = f.items[i]
+			n++
+		}
+	}
+	clear(f.items[n:])
+	f.items, f.first = f.items[:n], 0
+}
 
 func (f *fifo[T]) push(v T) {
 	if f.first > 0 && len(f.items) == cap(f.items) {
@@ -83,9 +117,9 @@ func (f *fifo[T]) pop() T {
 	return v
 }
 
-// Waiting is how many requests to produce or to delete records are held back.
+// Waiting is how many requests to produce or to delete records are held back, with those that nobody waits for any more and that have not been dropped.
 func (p *Partition) Waiting() int {
-	return len(p.produces.one.items) - p.produces.one.first + len(p.produces.all.items) - p.produces.all.first + len(p.deletes)
+	return p.produces.one.len() + p.produces.all.len() + len(p.deletes.list)
 }
 
 // Watch is a reader's wish to be told when any of several partitions has something new. It fires at most once.
@@ -106,7 +140,7 @@ type watchList struct {
 }
 
 func (l *watchList) add(w *Watch) {
-	if len(l.list) >= max(l.tidy, 16) {
+	if len(l.list) >= max(l.tidy, leastTidy) {
 		live := l.list[:0]
 		for _, old := range l.list {
 			if old.fire != nil {

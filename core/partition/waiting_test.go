@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"lignum/core/record"
@@ -14,7 +15,10 @@ import (
 type settled struct {
 	told []wire.ErrorCode
 	who  []int
+	gone bool // nobody waits
 }
+
+func (s *settled) Waits() bool { return !s.gone }
 
 func (s *settled) Settled(index int, code wire.ErrorCode) {
 	s.who, s.told = append(s.who, index), append(s.told, code)
@@ -102,5 +106,82 @@ func TestWatchesThatAreGoneTakeNoRoom(t *testing.T) {
 	l.wake()
 	if again != 101 {
 		t.Errorf("it fires at the next news: %d", again)
+	}
+}
+
+// TestAbandonedRequestsTakeNoRoom: followers are stuck, so the mark is, and producers whose time is over send again. Who still waits is told, once.
+func TestAbandonedRequestsTakeNoRoom(t *testing.T) {
+	const many = 200
+	c, a, b, z := newScenario(t, 1)
+	put := func(to Appender, index int) {
+		t.Helper()
+		batch := record.NewBuilder(record.None)
+		c.next++
+		batch.Append(record.Record{Timestamp: 1, Value: binary.BigEndian.AppendUint64(nil, c.next)})
+		if _, refusal := a.p.Produce(batch.Build(), noTimestamp, AcksAll, c.clock.Wall(), to, index); refusal != nil {
+			t.Fatal(refusal)
+		}
+	}
+	live, gone := &settled{}, &settled{gone: true}
+	for i := range many {
+		if put(gone, i); i%(many/4) == 0 {
+			put(live, i)
+		}
+	}
+	if n := a.p.Waiting(); n > 64 {
+		t.Errorf("%d are held back, of which 4 wait", n)
+	}
+	put(nil, 0)
+	a.work(60)
+	for range 3 {
+		b.follow()
+		z.follow()
+	}
+	c.inspect(a)
+	if diff := cmp.Diff([]int{0, many / 4, many / 2, many / 4 * 3}, live.who); diff != "" || a.p.Waiting() != 0 {
+		t.Errorf("told: %s; %d are held back", diff, a.p.Waiting())
+	}
+}
+
+// TestAbandonedDeletesTakeNoRoom: the same of requests to delete records, while the leader's own disk is stuck, and then those of others.
+func TestAbandonedDeletesTakeNoRoom(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(4)
+	for _, n := range []*node{b, z} {
+		n.follow()
+	}
+	told := map[record.Offset]int{}
+	live := func(to record.Offset) {
+		a.p.DeleteRecords(to, func() bool { return true }, func(low record.Offset, code wire.ErrorCode) {
+			if told[to]++; code != wire.None || low < to {
+				t.Errorf("%d: %v, the logs start at %d", to, code, low)
+			}
+		})
+	}
+	again := func(when string) {
+		t.Helper()
+		for i := range 2_000 {
+			a.p.DeleteRecords(record.Offset(i%4), func() bool { return false }, func(record.Offset, wire.ErrorCode) {})
+		}
+		if n := a.p.Waiting(); n > 64 {
+			t.Errorf("%s: %d are held back", when, n)
+		}
+	}
+	live(2)
+	again("own disk")
+	live(3)
+	a.work(60)
+	if start := a.p.StartOffset(); start != 3 || len(told) > 0 {
+		t.Fatalf("the log starts at %d, told %v", start, told)
+	}
+	again("others' disks")
+	for _, n := range []*node{b, z} {
+		n.exchange()
+		n.work(30)
+		n.exchange()
+	}
+	c.inspect(a)
+	if told[2] != 1 || told[3] != 1 || a.p.Waiting() != 0 {
+		t.Errorf("told %v, %d are held back", told, a.p.Waiting())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lignum/core/commitlog"
+	"lignum/core/env"
 	"lignum/core/partition"
 	"lignum/core/record"
 	"lignum/core/wire"
@@ -191,7 +192,7 @@ func TestLogStartReachesFollowers(t *testing.T) {
 	var low record.Offset = -1
 	start := r.clock.Now()
 	took := time.Duration(-1)
-	r.brokers[0].set.Get(id).DeleteRecords(3, func(o record.Offset, code wire.ErrorCode) {
+	r.brokers[0].set.Get(id).DeleteRecords(3, nil, func(o record.Offset, code wire.ErrorCode) {
 		if low, took = o, r.clock.Now().Sub(start); code != wire.None {
 			t.Error(code)
 		}
@@ -217,7 +218,7 @@ func TestFollowerBehindTheLogStart(t *testing.T) {
 		r.produce(id, number(i))
 	}
 	r.run(time.Second)
-	r.brokers[0].set.Get(id).DeleteRecords(3, func(record.Offset, wire.ErrorCode) {})
+	r.brokers[0].set.Get(id).DeleteRecords(3, nil, func(record.Offset, wire.ErrorCode) {})
 	r.run(time.Second)
 	r.brokers[1].down = false
 	r.run(40 * time.Second)
@@ -309,6 +310,36 @@ func TestDamagedLeaderThatIsAlone(t *testing.T) {
 		r.run(5 * time.Second)
 		if leader := r.states[id].Leader; (leader == 1) != up || (r.renewed == 1) != up {
 			t.Errorf("with another one that is up (%v) the leader is %d, and %d were renewed", up, leader, r.renewed)
+		}
+	}
+}
+
+// TestUnreadableReplica: a replica whose log cannot be read is copied anew if another one can take its place; otherwise nobody gives it up, for it may be
+// well at the next start.
+func TestUnreadableReplica(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		r := newRig(t, 3)
+		r.create(1, 1)
+		id := part(1, 0)
+		r.run(time.Second)
+		for i := range 3 {
+			r.produce(id, number(i))
+		}
+		r.run(time.Second)
+		if alone {
+			r.brokers[1].down, r.brokers[2].down = true, true
+			s := r.states[id]
+			s.ISR, s.ELR = []record.NodeID{0}, nil
+			r.decide(id, s)
+			r.run(3 * time.Millisecond)
+		}
+		r.brokers[0].set.Get(id).Opened(nil, fmt.Errorf("open log: %w", env.ErrUnreadable))
+		r.run(5 * time.Second)
+		if s := r.states[id]; (r.renewed == 0) != alone || (s.Leader == 0) != alone || s.Lost {
+			t.Errorf("alone %v: renewed %d times, leader %d, ISR %v, lost %v", alone, r.renewed, s.Leader, s.ISR, s.Lost)
+		}
+		if !alone {
+			r.same(id, 3)
 		}
 	}
 }

@@ -364,6 +364,8 @@ type settled struct {
 	r    *rig
 }
 
+func (s *settled) Waits() bool { return true }
+
 func (s *settled) Settled(_ int, code wire.ErrorCode) {
 	s.code, s.done, s.at = code, true, s.r.clock.Now()
 }

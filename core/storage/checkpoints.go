@@ -27,6 +27,7 @@ type claim struct {
 	log  *Log
 	mark commitlog.Mark
 	seq  uint64
+	rest bool // what its rest files hold is durable in the log's own files
 }
 
 // checkpoint asks for the files to be written; done is called when what holds now is durable.
@@ -78,7 +79,7 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 			lines.recovery = append(lines.recovery, l.line(l.DurableEnd()))
 		} else {
 			m := l.RecoveryMark()
-			claims = append(claims, claim{l, m, s.safeSeq(l)})
+			claims = append(claims, claim{l, m, s.safeSeq(l), s.restDone(l, m)})
 			lines.recovery = append(lines.recovery, l.line(m.End))
 		}
 		// What lies below the mark after a loss of power must be what lies there now.
@@ -93,10 +94,15 @@ func (s *Store) collectClaims() (checkpointLines, []claim) {
 // safeSeq is the sequence up to which the log's own files have everything. While a truncation is not in the journal nothing more is let go
 // of: what is left would seem to have a gap before it.
 func (s *Store) safeSeq(l *Log) uint64 {
-	if l.cut || l.behind > 0 || l.lastCut > s.journal.DurableSeq() {
+	if s.cutUnsaid(l) {
 		return l.checkpointedSeq
 	}
 	return l.synced
+}
+
+// cutUnsaid says whether a truncation of this life is not in the journal yet.
+func (s *Store) cutUnsaid(l *Log) bool {
+	return l.cut || l.behind > 0 || l.lastCut > s.journal.DurableSeq()
 }
 
 func (l *Log) line(o record.Offset) checkpoint.PartitionOffset {
@@ -142,9 +148,12 @@ func (s *Store) claimed(claims []claim) {
 		}
 		// While the journal holds older entries of the log, and does not know of its last truncation, the log's own note of it is all there is.
 		l := c.log
-		l.unsaid = l.unsaid && s.journal.Holds(l.id)
+		l.unsaid = l.unsaid && s.remembered(l.id)
 		if !l.unsaid && l.behind == 0 && l.lastCut <= s.journal.DurableSeq() {
 			l.Checkpointed(c.mark)
+		}
+		if c.rest {
+			s.dropRests(l.id, 0)
 		}
 		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)
 		s.markDirty(c.log) // what a truncation left behind can go now

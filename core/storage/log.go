@@ -38,6 +38,7 @@ type Log struct {
 	late     []item        // written, but not in the journal
 	unsaid   bool          // it was cut in an earlier life, and the journal has entries that do not know
 	starts   []startWait
+	restEnd  record.Offset // its rest files are needed until everything below is durable
 	lastCut  uint64        // sequence of its last truncation
 	base     record.Offset // where it joined; what is below must be durable before anything above counts (S3)
 	gate     uint64        // sequence that must be durable before commits count; open if 0, gateShut while the sync is awaited
@@ -272,6 +273,7 @@ func (l *Log) settleStarts() {
 
 func (l *Log) truncated() {
 	l.highWatermark = min(l.highWatermark, l.EndOffset())
+	l.restEnd = min(l.restEnd, l.EndOffset())
 	l.store.markDirty(l)
 }
 

@@ -85,7 +85,7 @@ func (s *Store) Create(id record.Partition, topic string, settings config.Topic,
 // begin gives out a log that was made. If the next start could still meet the end of an earlier log of the same partition, which was moved away
 // and has come back, or was damaged, the journal must say first that there is another: that end would be taken for this one's.
 func (s *Store) begin(l *Log, done func(*Log, error)) {
-	if !s.journal.Holds(l.id) {
+	if !s.remembered(l.id) {
 		done(l, nil)
 		return
 	}
@@ -279,8 +279,11 @@ func (s *Store) moveAway(r *removal, err error) {
 	if r.aside != nil {
 		suffix = straySuffix
 	}
-	disk, to := s.Disk, awayName(r.dir, s.randomID(), suffix)
+	disk, to, rest := s.Disk, awayName(r.dir, s.randomID(), suffix), s.takeRests(r.id)
 	s.Jobs.Start(s.laneOf(r.id), func() func() {
+		if err == nil {
+			err = moveRests(disk, rest, r.dir)
+		}
 		if err == nil && r.dir != "" {
 			if err = disk.Rename(r.dir, to); err == nil {
 				err = disk.SyncDir(rootDir)

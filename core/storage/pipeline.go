@@ -199,7 +199,7 @@ func (s *Store) enter(it *item) {
 	l, w := it.log, it.writes
 	defer func() { it.seq = l.last }()
 	cut, _ := w.Truncates()
-	if it.cut && (l.joined || l.last > s.journal.DurableSeq() || s.journal.Holds(l.id)) {
+	if it.cut && (l.joined || l.last > s.journal.DurableSeq() || s.remembered(l.id)) {
 		kind := journal.Truncate
 		if cut.Restart {
 			kind = journal.Reset

@@ -21,7 +21,9 @@ type replay struct {
 	recovery *journal.Recovery
 	plans    map[record.Partition]*plan
 	entries  []journal.Entry
-	first    uint64 // sequence of entries[0]
+	first    uint64                       // sequence of entries[0]
+	rests    []restOfLog                  // to be read before the journal
+	keep     map[record.Partition]*keeper // whose entries are to be kept, because their logs cannot be read
 }
 
 // plan is what the first pass found out about one log.
@@ -33,6 +35,8 @@ type plan struct {
 	end     record.Offset // where the log ended at the last entry
 	epoch   record.Epoch  // of the last batch
 	deleted bool
+	base    uint64 // entries that rest files hold: they come before the journal's
+	fresh   bool   // the journal has some that none holds
 	join    uint64 // sequence of the last Join
 	void    uint64 // sequence of a Join that was never anchored: what follows it was never acknowledged, and counts for nothing
 }
@@ -55,12 +59,13 @@ type replayState struct {
 	cutBack bool
 	fault   error // the log lacks records that were durable
 	deleted bool
+	base    uint64        // entries of rest files
+	seen    uint64        // those that have been applied
 	start   record.Offset // where the log shall start: what is before it had to be put back with what follows
 }
 
-// readPlans is the first pass: a job.
-func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
-	plans := map[record.Partition]*plan{}
+// readPlans is the first pass, behind what rest files say: a job.
+func readPlans(r *journal.Recovery, plans map[record.Partition]*plan) error {
 	for {
 		seq := r.Seq()
 		entries, err := r.Read()
@@ -68,7 +73,7 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i := range entries {
 			e := &entries[i]
@@ -78,7 +83,11 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 				p = &plan{}
 				plans[e.Log] = p
 			}
-			p.note(e, seq)
+			p.last = seq
+			if e.Kind != journal.None {
+				p.fresh = true
+				p.note(e, p.base+seq)
+			}
 		}
 	}
 	//house:anyorder each by itself
@@ -88,12 +97,12 @@ func readPlans(r *journal.Recovery) (map[record.Partition]*plan, error) {
 			p.cuts[i].offset = min(p.cuts[i].offset, p.cuts[i+1].offset) // nothing above the least cut to come is put back
 		}
 	}
-	return plans, nil
+	return nil
 }
 
 // note takes an entry into account.
 func (p *plan) note(e *journal.Entry, seq uint64) {
-	p.last, p.deleted = seq, e.Kind == journal.Delete
+	p.deleted = e.Kind == journal.Delete
 	switch e.Kind {
 	case journal.Append:
 		if b, ok := lastBatch(e.Data); ok {
@@ -134,17 +143,18 @@ func lastBatch(data [][]byte) (last record.Batch, ok bool) {
 
 // beginReplay starts the second pass.
 func (s *Store) beginReplay() {
-	r, complete := s.startup.replay, true
+	r, complete := s.startup.replay, len(s.startup.replay.keep) == 0
 	for _, l := range s.order {
 		l.taken, l.replay.end = l.EndOffset(), l.EndOffset()
 		if p := r.plans[l.id]; p != nil {
-			l.replay.cuts, l.replay.void, l.last = p.cuts, p.void, p.last
+			l.replay.cuts, l.replay.void, l.replay.base, l.last = p.cuts, p.void, p.base, p.last
 			complete = complete && l.EndOffset() >= p.most
 		}
 	}
 	if !complete {
+		r.rests = s.openRests()
 		r.recovery.Rewind()
-		s.readJournal()
+		s.readNext()
 		return
 	}
 	// As after the end of a process alone: all that is in the journal is in the logs.
@@ -162,9 +172,13 @@ func (s *Store) readJournal() {
 	s.Jobs.Start(laneJournal, func() func() {
 		first := r.recovery.Seq() + 1
 		entries, err := r.recovery.Read()
+		if failed := r.keepEntries(entries, errors.Is(err, io.EOF)); failed != nil {
+			err = failed
+		}
 		return func() {
 			switch {
 			case errors.Is(err, io.EOF):
+				s.kept()
 				s.replayed()
 			case err != nil:
 				s.fail(err)
@@ -180,8 +194,8 @@ func (s *Store) readJournal() {
 func (s *Store) applyEntries() {
 	r := s.startup.replay
 	for i := range r.entries {
-		if l := s.logs[r.entries[i].Log]; l != nil {
-			s.apply(l, &r.entries[i], r.first+uint64(i))
+		if l := s.logs[r.entries[i].Log]; l != nil && r.entries[i].Kind != journal.None {
+			s.apply(l, &r.entries[i], l.replay.base+r.first+uint64(i))
 		}
 	}
 	s.startTurn()
@@ -192,7 +206,7 @@ func (s *Store) applyEntries() {
 func (st *startup) turnDone(s *Store) {
 	if s.turns == 0 && s.failure == nil && st.replay != nil {
 		s.memory.bound(s)
-		s.readJournal()
+		s.readNext()
 	}
 }
 
@@ -283,6 +297,7 @@ func (s *Store) replayed() {
 			s.resume(l, r.plans[l.id])
 		}
 	}
+	s.endDeleted(r)
 	s.releaseMissing(r)
 	for _, dir := range s.startup.found.deleted {
 		s.planUnlink(unlinking{dir: dir}, 0)
@@ -307,6 +322,10 @@ func (s *Store) resume(l *Log, p *plan) {
 	}
 	l.highWatermark = max(l.StartOffset(), min(l.highWatermark, l.EndOffset()))
 	l.unsaid = t.short || t.cutBack
+	if s.rests[l.id] != nil {
+		l.restEnd = l.EndOffset()
+		s.want(l)
+	}
 	l.replay = replayState{}
 	s.markDirty(l)
 	s.follow(l)
@@ -324,10 +343,17 @@ func (s *Store) releaseMissing(r *replay) {
 	slices.SortFunc(ids, record.Partition.Compare)
 	for _, id := range ids {
 		p := r.plans[id]
+		if s.rests[id] != nil && p.deleted && s.startup.found.unnamed[id.Index] == nil {
+			s.dropRests(id, p.last)
+			continue
+		}
 		s.journal.Safe(id, p.last)
 		known := slices.ContainsFunc(s.offline, func(o Offline) bool { return o.ID == id })
 		if !known && !p.deleted {
 			err := fmt.Errorf("the journal holds records of partition %s, but its directory is missing: %w", id, commitlog.ErrCorrupt)
+			if s.startup.found.unnamed[id.Index] != nil {
+				err = fmt.Errorf("the journal holds records of partition %s, but its directory is not known: %w", id, s.startup.found.unnamed[id.Index])
+			}
 			s.offline = append(s.offline, Offline{ID: id, Err: err})
 		}
 	}

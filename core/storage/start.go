@@ -32,7 +32,10 @@ type found struct {
 	lines       checkpointLines
 	journal     *journal.Recovery
 	plans       map[record.Partition]*plan
-	openFiles   int // how many the process may have open
+	rests       rests
+	badRests    map[record.Partition]error // why what rest files hold is not known
+	unnamed     map[int32]error            // by index: there is a directory that cannot be read to the point of whose it is
+	openFiles   int                        // how many the process may have open
 }
 
 // foundDir is one partition's directory.
@@ -76,7 +79,10 @@ func (s *Store) randomID() (id record.TopicID) {
 
 // readDirectory reads everything but the logs. A job.
 func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, salt uint64) (*found, error) {
-	f := &found{brokerEpoch: checkpoint.NoBrokerEpoch}
+	f := &found{
+		brokerEpoch: checkpoint.NoBrokerEpoch, plans: map[record.Partition]*plan{}, rests: rests{}, badRests: map[record.Partition]error{},
+		unnamed: map[int32]error{},
+	}
 	u, err := d.Usage(rootDir)
 	if err != nil {
 		return nil, err
@@ -113,8 +119,10 @@ func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, s
 	if f.journal, err = journal.Open(d, journalDir, o, journal.Opening{Discard: f.clean, Salt: salt}); err != nil {
 		return nil, err
 	}
-	f.plans, err = readPlans(f.journal)
-	return f, err
+	if err := f.readRests(d); err != nil {
+		return nil, err
+	}
+	return f, readPlans(f.journal, f.plans)
 }
 
 // readMeta checks whose directory it is; a new one becomes this broker's.
@@ -168,6 +176,8 @@ func (f *found) list(d env.Disk) error {
 	for _, e := range entries {
 		topic, index, ok := parseDir(e.Name)
 		switch {
+		case !e.Dir && strings.HasSuffix(e.Name, restSuffix):
+			f.rests.add(e.Name)
 		case !e.Dir || e.Name == journalDir || strings.HasSuffix(e.Name, straySuffix):
 		case strings.HasSuffix(e.Name, deleteSuffix):
 			f.deleted = append(f.deleted, e.Name)
@@ -190,10 +200,13 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 		dir.id.Topic, err = checkpoint.ParsePartition(p)
 	}
 	switch {
-	case err != nil && !corrupt(err) && !errors.Is(err, env.ErrNotExist):
+	case err != nil && !corrupt(err) && !unreadable(err) && !errors.Is(err, env.ErrNotExist):
 		return fmt.Errorf("%s/%s: %w", dir.name, checkpoint.PartitionFile, err)
 	case err != nil:
 		dir.err = fmt.Errorf("%s/%s: %w", dir.name, checkpoint.PartitionFile, err)
+	}
+	if unreadable(err) {
+		f.unnamed[dir.id.Index] = dir.err
 	}
 	if errors.Is(err, env.ErrNotExist) {
 		entries, err := d.ReadDir(dir.name)
@@ -212,7 +225,8 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 // open starts the recovery of all logs, side by side as far as there are lanes.
 func (s *Store) open(f *found) {
 	s.startup.found = f
-	s.startup.replay = &replay{recovery: f.journal, plans: f.plans}
+	s.startup.replay = &replay{recovery: f.journal, plans: f.plans, keep: map[record.Partition]*keeper{}}
+	s.rests = f.rests
 	s.meta, s.clean, s.strays, s.brokerEpoch = f.meta, f.clean, f.strays, f.brokerEpoch
 	s.files = newFileBudget(f.openFiles)
 	if n := len(f.dirs); n > 0 {
@@ -228,6 +242,9 @@ func (s *Store) open(f *found) {
 	for i, dir := range f.dirs {
 		if other, ok := seen[dir.id]; ok && dir.err == nil {
 			dir.err = fmt.Errorf("%s: the same partition as %s", dir.name, other)
+		}
+		if dir.err == nil {
+			dir.err = f.badRests[dir.id]
 		}
 		if dir.err != nil {
 			s.setOffline(Offline{ID: dir.id, Topic: dir.topic, Dir: dir.name, Err: dir.err})
@@ -253,7 +270,7 @@ func (s *Store) open(f *found) {
 				switch {
 				case s.failure != nil:
 					return
-				case err != nil && !corrupt(err):
+				case err != nil && !corrupt(err) && !unreadable(err):
 					// The disk failed, which says nothing of the log: what the journal holds for it must not be given up.
 					s.fail(fmt.Errorf("open %s: %w", dir.name, err))
 					return
@@ -295,6 +312,7 @@ func exists(d env.Disk, path string) (bool, error) {
 // openedAll goes on when the last log is open.
 func (s *Store) openedAll() {
 	if st := s.startup; st != nil && st.opening == 0 && s.failure == nil {
+		s.keepUnreadable()
 		s.beginReplay()
 	}
 }

@@ -59,6 +59,7 @@ type Store struct {
 	startup     *startup // while starting
 
 	journal    *journal.Journal
+	rests      rests
 	dirty      []*Log // have something for a turn
 	turns      int    // on the write lane
 	spareTurns []*turn

@@ -65,6 +65,8 @@ func (w *world) stop() (clean bool) {
 // crashAndVerify ends the life, and perhaps some more lives in the middle of their starts.
 func (w *world) crashAndVerify(stopped bool) {
 	killed := true
+	stopped = stopped && len(w.blind) == 0
+	w.back()
 	for tries := 0; ; tries++ {
 		if w.rand.Below(3) > 0 {
 			w.logf("power")
@@ -74,6 +76,7 @@ func (w *world) crashAndVerify(stopped bool) {
 			w.logf("kill")
 			w.disk.Kill()
 		}
+		w.drawBlindness()
 		if tries < 2 {
 			w.disk.CrashAt(uint64(w.rand.Below(200)) + 1)
 		}
@@ -85,6 +88,9 @@ func (w *world) crashAndVerify(stopped bool) {
 		}
 	}
 	w.disk.CrashAt(0)
+	if w.blinds {
+		w.disk.Inject(nil)
+	}
 	w.verify(killed)
 }
 

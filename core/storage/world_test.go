@@ -53,6 +53,8 @@ type world struct {
 	store   *Store
 	ready   bool
 	models  []*model
+	blinds  bool     // some starts cannot read some of the directories
+	blind   []*model // those that the present life could not read
 	ended   []*model // that were deleted, and may come back: a replica that was moved away and is given back
 	counter uint64
 	life    int
@@ -349,14 +351,27 @@ func (w *world) readLog(l *Log) (values []uint64) {
 
 // verify compares what a restart has found with what was promised, and takes it over.
 func (w *world) verify(killed bool) {
-	if off := w.store.Offline(); len(off) > 0 {
-		w.fatalf("offline: %v %s %v", off[0].ID, off[0].Dir, off[0].Err)
+	off := map[string]bool{}
+	for _, o := range w.store.Offline() {
+		if !w.blinds || !errors.Is(o.Err, env.ErrUnreadable) {
+			w.fatalf("offline: %v %s %v", o.ID, o.Dir, o.Err)
+		}
+		off[o.Dir] = true
 	}
 	var kept []*model
 	for _, m := range w.models {
 		l := w.store.Log(m.id)
+		if l == nil && off[dirName(m.topic, m.id.Index)] {
+			w.logf("%s cannot be read", m.topic)
+			m.log = nil
+			if !killed {
+				m.written = m.durable
+			}
+			w.blind = append(w.blind, m)
+			continue
+		}
 		if l == nil {
-			if !m.gone && m.log != nil {
+			if !m.gone && (m.log != nil || m.written > 0) {
 				w.fatalf("%s is gone", m.topic)
 			}
 			continue

@@ -13,7 +13,7 @@ import (
 // crcAt is where the part of a batch begins that a broker does not change: the checksum, and what it covers.
 const crcAt = 17
 
-// Holds says whether the medium has the batch, in a segment of the directory or in a file of the journal: whether it would survive a power cut now
+// Holds says whether the medium has the batch, in a segment of the directory or in a file of the journal or beside it: whether it would survive a power cut now
 // that keeps nothing else.
 func (x *Inspector) Holds(dir string, at record.Offset, b record.Batch) bool {
 	want := []byte(b)[crcAt:]
@@ -30,6 +30,11 @@ func (x *Inspector) Holds(dir string, at record.Offset, b record.Batch) bool {
 		at, looked := x.disk.Find(sim.Durable, dir+"/"+segmentName(from, logEnd), 0, want)
 		if x.spent += looked; at >= 0 {
 			return true
+		}
+	}
+	for _, name := range x.list(sim.Durable, ".") {
+		if strings.HasSuffix(name, restEnd) && x.finds(name, 0, want) {
+			return true // of a log that could not be read once
 		}
 	}
 	names := x.list(sim.Durable, journalDir)

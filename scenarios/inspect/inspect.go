@@ -40,6 +40,7 @@ const (
 	txnsEnd      = ".txnindex"
 	snapshotEnd  = ".snapshot"
 	journalEnd   = ".journal"
+	restEnd      = ".rest"
 	clean        = checkpoint.CleanShutdownFile
 	offsetDigits = 20
 )

@@ -3,6 +3,8 @@ package inspect
 import (
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
 	"lignum/core/env"
 	"lignum/core/journal"
@@ -13,9 +15,10 @@ import (
 // Promised holds what the journal is said to keep of a log against the journal itself, as a power cut would leave it now: everything up to an offset. What
 // follows a Join counts only behind its Anchor (D3).
 func (x *Inspector) Promised(dir string, id record.Partition, upTo record.Offset) {
+	isRest := func(name string) bool { return strings.HasSuffix(name, restEnd) }
 	copied := x.emptied()
-	if copied == nil {
-		return
+	if copied == nil || slices.ContainsFunc(x.list(sim.Durable, "."), isRest) {
+		return // what the journal had of it may lie elsewhere
 	}
 	for _, name := range x.list(sim.Durable, journalDir) {
 		content, _ := x.peek(sim.Durable, journalDir+"/"+name)
