@@ -20,6 +20,7 @@ type fetchCall struct {
 	h       *Handlers
 	call    *Call
 	session *fetchSession // nil without one
+	number  uint64        // of the request in it
 	partial bool          // answers only for what is new: an incremental request of a session
 	parts   []*fetchPart
 
@@ -114,7 +115,7 @@ func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {
 				s.forget(h.fetchKey(t.Name, t.ID, index, byID))
 			}
 		}
-		f.session, f.partial = s, true
+		f.session, f.partial, f.number = s, true, s.requests
 		f.parts = make([]*fetchPart, 0, len(s.parts))
 		for _, p := range s.order {
 			if p != nil {
@@ -177,6 +178,9 @@ func (f *fetchCall) goOn(budget int64) {
 	for f.next < len(f.parts) {
 		part := f.parts[f.next]
 		f.next++
+		if f.overtaken(part) {
+			continue
+		}
 		f.found = append(f.found, fetchFound{part: part})
 		found := &f.found[len(f.found)-1]
 		if cold := f.look(found); cold != nil {
@@ -190,6 +194,10 @@ func (f *fetchCall) goOn(budget int64) {
 	}
 	f.decide(budget)
 }
+
+// overtaken reports whether a later request of the session has named the partition anew. A follower whose next request is under way drops what this one
+// says of it, and takes the later one's word for all that is new.
+func (f *fetchCall) overtaken(part *fetchPart) bool { return f.session != nil && part.since > f.number }
 
 // readCold runs reads from the disk until there is a result, and goes on with the sweep.
 func (f *fetchCall) readCold(found *fetchFound, cold *partition.ColdRead, budget int64) {

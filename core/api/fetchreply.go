@@ -135,7 +135,7 @@ func (f *fetchCall) answer() {
 	for i := range f.found {
 		found := &f.found[i]
 		n := int(found.data.Size())
-		if f.session != nil && !found.part.news(&found.result, n) && f.partial {
+		if f.overtaken(found.part) || f.session != nil && !found.part.news(&found.result, n) && f.partial {
 			forget(&found.data)
 			continue
 		}

@@ -41,14 +41,16 @@ type fetchPart struct {
 	told                bool
 	toldMark, toldStart record.Offset
 	toldError           bool
-	place               int // index in the session's order
+	place               int    // index in the session's order
+	since               uint64 // the request of the session that named the partition last
 }
 
 // fetchSession is what the broker remembers for one client.
 type fetchSession struct {
 	id       int32
-	epoch    int32 // the next request's
-	byID     bool  // topics are named by id
+	epoch    int32  // the next request's
+	requests uint64 // so far
+	byID     bool   // topics are named by id
 	parts    map[fetchKey]*fetchPart
 	order    []*fetchPart // rotates, so that the first partition does not starve the others; nil where one was taken out
 	holes    int
@@ -102,6 +104,7 @@ func (s *fetchSessions) resume(id, epoch int32, byID bool, now env.Instant) (*fe
 	if f.epoch++; f.epoch < 0 {
 		f.epoch = afterTheLast
 	}
+	f.requests++
 	s.unlink(f)
 	s.push(f, now)
 	return f, wire.None
@@ -145,9 +148,10 @@ func (s *fetchSessions) unlink(f *fetchSession) {
 
 // put adds a partition or changes what is wanted of it.
 func (f *fetchSession) put(p *fetchPart) {
+	p.since = f.requests
 	if old := f.parts[p.key]; old != nil {
 		old.offset, old.leaderEpoch, old.lastFetchedEpoch, old.maxBytes = p.offset, p.leaderEpoch, p.lastFetchedEpoch, p.maxBytes
-		old.logStart = p.logStart
+		old.logStart, old.since = p.logStart, p.since
 		// A follower drops what it gets for a position that it has left, so it is told everything anew.
 		old.told = old.told && p.logStart < 0
 		return

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lignum/core/commitlog"
+	"lignum/core/config"
 	"lignum/core/env"
 	"lignum/core/partition"
 	"lignum/core/record"
@@ -111,6 +112,23 @@ func TestISRFollowsTheReplicas(t *testing.T) {
 		t.Errorf("ISR %v", r.states[id].ISR)
 	}
 	r.same(id, 1)
+}
+
+// TestJoinsUnderLoad (V3): a replica of a topic under async flushes its copy before it joins. Records that come faster than its disk syncs do not keep it
+// from joining.
+func TestJoinsUnderLoad(t *testing.T) {
+	r := newRig(t, 2)
+	r.topic.FlushPolicy = config.Async
+	r.create(1, 1, 0)
+	id, follower := part(1, 0), r.brokers[1]
+	for i := range 1000 {
+		follower.slow = i%10 > 0 // a sync takes ten times as long as a record
+		r.produce(id, number(i))
+		r.run(time.Millisecond)
+	}
+	if s := r.states[id]; len(s.ISR) != 2 {
+		t.Errorf("in sync are %v; the follower ends at %d, the leader at %d", s.ISR, follower.set.Get(id).EndOffset(), r.brokers[0].set.Get(id).EndOffset())
+	}
 }
 
 // TestFewInSync: below min.insync.replicas acks=all is refused, and what waits is answered.
@@ -398,6 +416,32 @@ func TestMarkGoesToReadersAtOnce(t *testing.T) {
 	r.produce(id, "a")
 	r.run(15 * time.Millisecond)
 	r.same(id, 1)
+}
+
+// TestMarkIsNotLostBetweenTwoFetches (V8): a follower's fetch that the leader holds is followed by another one, for its log has been shortened meanwhile. The
+// leader answers the first one when it has the second; what is new must be in an answer that the follower listens to.
+func TestMarkIsNotLostBetweenTwoFetches(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 1)
+	id := part(1, 0)
+	for i := range 3 {
+		r.produce(id, number(i))
+	}
+	r.run(time.Second)
+	r.same(id, 3)
+	r.produce(id, number(3))
+	follower := r.brokers[1]
+	r.run(10 * time.Millisecond)
+	if p := follower.set.Get(id); p.EndOffset() != 4 || p.HighWatermark() != 3 {
+		t.Fatalf("the follower ends at %d, high watermark %d: it does not wait for the mark", p.EndOffset(), p.HighWatermark())
+	}
+	for _, l := range follower.store.Logs() {
+		if l.ID() == id {
+			l.AdvanceStart(2, func(error) { follower.manager.Fetchable(follower.set.Get(id)) })
+		}
+	}
+	r.run(2 * time.Second)
+	r.same(id, 4)
 }
 
 // TestLeaderWithDamagedRecords: followers do not take them, and ask again; the leader looks at them then, and gives up.
