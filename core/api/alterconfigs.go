@@ -1,9 +1,15 @@
 package api
 
 import (
+	"errors"
+	"slices"
+	"time"
+
 	"lignum/core/config"
 	"lignum/core/controller"
+	"lignum/core/env"
 	"lignum/core/metadata"
+	"lignum/core/timer"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -70,8 +76,50 @@ func (h *Handlers) alter(requests []controller.AlterConfigs, validateOnly bool, 
 				answers = append(answers, controller.AlteredConfigs{Resource: requests[i].Resource})
 			}
 		}
-		answer(answers, err)
+		if err != nil || validateOnly {
+			answer(answers, err)
+			return
+		}
+		h.whenInForce(answers, h.Clock.Now().Add(2*time.Duration(h.Config().SessionTimeoutMillis)*time.Millisecond), func(err error) { answer(answers, err) })
 	})
+}
+
+// inForcePause is the time between two looks whether a policy is in force.
+const inForcePause = 10 * time.Millisecond
+
+var errNotInForce = errors.New("the change is made, but not every leader has said in time that it knows of the policy sync")
+
+// whenInForce calls done when the leaders of all partitions that changes of settings have put under the policy sync know it: who is told that a change
+// is made counts on it (D3). A leader that cannot be reached is replaced when its session is over, before the limit.
+func (h *Handlers) whenInForce(changes []controller.AlteredConfigs, limit env.Instant, done func(error)) {
+	switch {
+	case !slices.ContainsFunc(changes, h.pending):
+		done(nil)
+	case h.Clock.Now() >= limit:
+		done(errNotInForce)
+	default:
+		h.Timers.Start(new(timer.Timer), h.Clock.Now().Add(inForcePause), func() { h.whenInForce(changes, limit, done) })
+	}
+}
+
+// pending reports whether a leader may still serve a partition that the change concerns under the policy async.
+func (h *Handlers) pending(a controller.AlteredConfigs) bool {
+	if a.Refusal.Refused() || h.Config().Lone() || a.Resource.Type != controller.TopicResource && a.Resource.Type != controller.BrokerResource {
+		return false
+	}
+	sessions := h.Sessions()
+	for _, t := range h.Image.Topics() {
+		if a.Resource.Type == controller.TopicResource && t.Name != a.Resource.Name {
+			continue
+		}
+		for i := range t.Partitions {
+			p := &t.Partitions[i]
+			if p.Leader >= 0 && p.Flush == metadata.FlushPending && (sessions == nil || !sessions.CaughtUp(p.Leader)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func alteration(kind kmsg.ConfigResourceType, name string) controller.AlterConfigs {

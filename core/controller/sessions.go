@@ -124,3 +124,10 @@ func (s *Sessions) Others(id record.NodeID) record.Offset {
 	}
 	return least
 }
+
+// CaughtUp reports whether a broker is known to have applied every entry that changes how it stands: Broker.Changed.
+func (s *Sessions) CaughtUp(id record.NodeID) bool {
+	b := s.image.Broker(id)
+	i, found := s.search(id)
+	return b != nil && found && s.list[i].epoch == b.Epoch && s.list[i].offset >= b.Changed
+}
