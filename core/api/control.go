@@ -69,7 +69,7 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 				s.Touch(b.ID, b.Epoch, record.NoOffset, h.Clock.Now())
 			}
 		}
-		answer(out)
+		h.confirmed(&out.ErrorCode, func() { answer(out) })
 	})
 }
 
@@ -126,22 +126,23 @@ func (h *Handlers) brokerHeartbeat(r *kmsg.BrokerHeartbeatRequest, answer func(k
 		if out.ErrorCode = undecided(refusal, err); out.ErrorCode == 0 {
 			out.IsCaughtUp, out.IsFenced, out.ShouldShutdown = reply.CaughtUp, reply.Fenced, reply.ShouldShutDown
 		}
-		h.confirmed(out, answer)
+		h.confirmed(&out.ErrorCode, func() { answer(out) })
 	})
 }
 
-// confirmed answers a heartbeat once it is certain that this node was the active controller when it came. Another one may have been elected that this
-// node has not heard of: the broker's lease must not begin later than the session that the other one gives it (F7).
-func (h *Handlers) confirmed(out *kmsg.BrokerHeartbeatResponse, answer func(kmsg.Response)) {
-	if out.ErrorCode != 0 || h.Quorum.Confirm == nil {
-		answer(out)
+// confirmed answers a broker once it is certain that this node was the active controller when the request came. Another one may have been elected that
+// this node has not heard of: the broker's lease must not begin later than the session that the other one gives it (F7), and a broker that is told to be
+// unknown, or another process, ends.
+func (h *Handlers) confirmed(code *int16, answer func()) {
+	if wire.ErrorCode(*code) == wire.NotController || h.Quorum.Confirm == nil {
+		answer()
 		return
 	}
 	h.Quorum.Confirm(func(err error) {
 		if err != nil {
-			out.ErrorCode = int16(wire.NotController)
+			*code = int16(wire.NotController)
 		}
-		answer(out)
+		answer()
 	})
 }
 

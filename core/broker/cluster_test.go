@@ -3,6 +3,7 @@ package broker_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,22 @@ func (c *cluster) describe(by *rig, name string) []kmsg.MetadataResponseTopicPar
 		}
 	}
 	return out.Topics[0].Partitions
+}
+
+// TestPullsMayWait: a node that is no voter keeps the connection on which it waits for news, however short its patience with those that have some.
+func TestPullsMayWait(t *testing.T) {
+	c := newCluster(t, 1, "broker,controller", "broker")
+	r := c.nodes[1]
+	r.host.Kill()
+	r.values["controller.quorum.fetch.timeout.ms"] = "100"
+	r.start()
+	r.logged = nil
+	c.world.Run(c.world.Now().Add(10 * time.Second))
+	for _, l := range r.logged {
+		if strings.Contains(l, "connection lost") {
+			t.Error(l)
+		}
+	}
 }
 
 // TestClusterForms: nodes of every combination of roles find each other; a topic that was asked for at one node is known at all.

@@ -107,16 +107,15 @@ func (b *Broker) startQuorum(log *storage.Log) {
 
 // sendPayload sends what the quorum has to say to another node.
 func (b *Broker) sendPayload(o quorum.Outgoing) {
-	purpose := peer.Quorum
+	purpose, timeout := peer.Quorum, time.Duration(b.config.QuorumFetchTimeoutMillis)*time.Millisecond
 	if o.Polls {
-		purpose = peer.Pull
+		purpose, timeout = peer.Pull, timeout+quorum.PollWait
 	}
 	link := b.peers.Link(o.To, purpose, o.Address)
 	if link.Pending() >= maxUnanswered {
 		return
 	}
 	request := wire.QuorumMessageRequest{ClusterID: []byte(b.store.Meta().ClusterID), Payload: o.Payload}
-	timeout := time.Duration(b.config.QuorumFetchTimeoutMillis) * time.Millisecond
 	body := func(dst []byte) []byte { return request.AppendTo(dst, 0) }
 	link.Call(wire.QuorumMessage, 0, body, timeout, func(r peer.Reply, err error) {
 		var answer wire.QuorumMessageResponse

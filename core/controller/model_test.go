@@ -159,8 +159,8 @@ func (m *model) mayServe(id record.Partition, before, asked []record.NodeID) {
 		if slices.Contains(p.ISR, member) || asked != nil && !slices.Contains(asked, member) {
 			continue
 		}
-		if slices.Contains(p.Replicas, member) && p.Directory(member) == metadata.LostDirectory {
-			continue // it has said so
+		if slices.Contains(p.Replicas, member) && p.Directory(member) == metadata.LostDirectory || m.nodes[member-1].replica(id).damaged {
+			continue // it has said so; where it was to go anyway nothing tells of it any more
 		}
 		if b == nil || b.Active() {
 			m.t.Fatalf("replica %d is in sync no more, and may serve (F7): %v, then %+v", member, before, *p)

@@ -196,12 +196,12 @@ func (m *Image) changePartition(at Position, r *PartitionChanged) {
 	}
 }
 
-// noteDisplaced notes which brokers must learn of an entry before they may go on: those that lead no more, those that lead on under the policy sync from now
-// on, and those that are not in sync any more.
+// noteDisplaced notes which brokers must learn of an entry before they may go on: those that lead no more, those that are not in sync any more, and all
+// that are when the policy sync begins, for each may be the next leader.
 func (m *Image) noteDisplaced(at Position, old, now *Partition) {
 	stricter := old.Flush == FlushAsync && now.Flush == FlushPending
 	for _, id := range old.ISR {
-		if b := m.Broker(id); b != nil && (id == old.Leader && (id != now.Leader || stricter) || !slices.Contains(now.ISR, id)) {
+		if b := m.Broker(id); b != nil && (stricter || id == old.Leader && id != now.Leader || !slices.Contains(now.ISR, id)) {
 			b.Changed = at.Offset
 		}
 	}

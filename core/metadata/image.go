@@ -20,7 +20,7 @@ type Broker struct {
 	Features     []FeatureRange
 	Fenced       bool
 	ShuttingDown bool
-	Changed      record.Offset // of the entry that last changed the fields above, took the broker out of an in-sync set or from leading, or put what it leads under the policy sync
+	Changed      record.Offset // of the entry that last changed the fields above, took the broker out of an in-sync set or from leading, or put what it is in sync with under the policy sync
 }
 
 // Active reports whether the broker may lead and take new replicas.

@@ -148,7 +148,7 @@ func TestDisplaced(t *testing.T) {
 		"into the ISR":                {Partition{Leader: 1, ISR: []record.NodeID{1, 2, 3}}, nil},
 		"the same leader once more":   {Partition{Leader: 1, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}}, nil},
 		"the ISR in another order":    {Partition{Leader: 1, ISR: []record.NodeID{2, 1}}, nil},
-		"the leader under sync":       {Partition{Leader: 1, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}, Flush: FlushPending}, []record.NodeID{1}},
+		"the leader under sync":       {Partition{Leader: 1, LeaderEpoch: 1, ISR: []record.NodeID{1, 2}, Flush: FlushPending}, []record.NodeID{1, 2}},
 		"moved to brokers beside all": {Partition{Leader: 3, LeaderEpoch: 1, ISR: []record.NodeID{3}}, []record.NodeID{1, 2}},
 	} {
 		m := New()

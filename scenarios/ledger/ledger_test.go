@@ -200,6 +200,21 @@ var stories = []struct {
 		b[len(b)-1]++
 		r.fetch(0, 1, true, b)
 	}, ""},
+	{"the medium lied, and an answer comes when nothing is broken any more", Settings{}, func(r *rig) {
+		b := r.acked(-1, 0)
+		r.p.Wound()
+		v, c := r.Look(1), Cursor{}
+		r.p.Mended()
+		b[len(b)-1]++
+		r.p.Fetched(v, &c, Fetched{HighWatermark: 1, LastStable: 1, Records: b})
+	}, ""},
+	{"the medium lied, and somebody asks when nothing is broken any more", Settings{}, func(r *rig) {
+		b := r.acked(-1, 0)
+		r.p.Wound()
+		r.p.Mended()
+		b[len(b)-1]++
+		r.fetch(0, 1, true, b)
+	}, "F8"},
 	{"the medium lied, and what is delivered was never sent", Settings{}, func(r *rig) { r.acked(-1, 0); r.fetch(0, 1, true, build(record.NoProducer, record.NoSequence)) }, "F8"},
 	{"the medium lied, and records are gone without a word", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Wound(); r.power(); r.p.Settle(0, 0) }, "D1"},
 	{"the medium lied, and other records are in their place", Settings{}, func(r *rig) { r.acked(-1, 0); r.p.Wound(); r.power(); r.acked(-1, 0) }, "D1"},

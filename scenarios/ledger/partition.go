@@ -50,7 +50,7 @@ type Partition struct {
 	before      []*Partition  // of topics of the same name that were deleted
 	inherited   bool          // something sent to one of them came here
 	wounded     bool          // the medium lied in one of its files
-	mended      bool          // none of the replicas that are there has such a file
+	mended      int64         // from when on none of the replicas that are there has such a file
 	excused     bool          // what lies from excusedFrom on may be gone without a trace
 	excusedFrom record.Offset
 	reads       []history.Op

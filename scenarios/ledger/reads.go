@@ -79,26 +79,26 @@ func (p *Partition) take(v View, c *Cursor, f *Fetched) int {
 		if errors.Is(err, record.ErrShort) && records > 0 {
 			break
 		}
-		if !p.sound(c, "F8", err == nil, "%s: what is delivered behind offset %d is no batch: %v", p.Name, c.Position, err) {
+		if !p.sound(v, c, "F8", err == nil, "%s: what is delivered behind offset %d is no batch: %v", p.Name, c.Position, err) {
 			break
 		}
 		rest = after
-		if err := b.CheckCRC(); !p.sound(c, "F8", err == nil, "%s: the batch at offset %d is delivered damaged: %v", p.Name, b.BaseOffset(), err) {
+		if err := b.CheckCRC(); !p.sound(v, c, "F8", err == nil, "%s: the batch at offset %d is delivered damaged: %v", p.Name, b.BaseOffset(), err) {
 			break
 		}
 		if records == 0 {
-			if !p.sound(c, "F4", b.BaseOffset() <= c.Position && c.Position <= b.LastOffset(), "%s: a fetch from offset %d gets a batch at [%d, %d]", p.Name,
+			if !p.sound(v, c, "F4", b.BaseOffset() <= c.Position && c.Position <= b.LastOffset(), "%s: a fetch from offset %d gets a batch at [%d, %d]", p.Name,
 				c.Position, b.BaseOffset(), b.LastOffset()) && c.Broken {
 				break
 			}
 			if b.BaseOffset() != c.Position {
 				c.whole = false
 			}
-		} else if !p.sound(c, "L3", b.BaseOffset() == c.Position && b.LeaderEpoch() >= epoch, "%s: behind offset %d in epoch %d comes a batch at %d in epoch %d", p.Name,
+		} else if !p.sound(v, c, "L3", b.BaseOffset() == c.Position && b.LeaderEpoch() >= epoch, "%s: behind offset %d in epoch %d comes a batch at %d in epoch %d", p.Name,
 			c.Position, epoch, b.BaseOffset(), b.LeaderEpoch()) && c.Broken {
 			break
 		}
-		if !p.sound(c, "F1", b.LastOffset() < limit, "%s: offset %d is delivered, the limit is %d", p.Name, b.LastOffset(), limit) && c.Broken {
+		if !p.sound(v, c, "F1", b.LastOffset() < limit, "%s: offset %d is delivered, the limit is %d", p.Name, b.LastOffset(), limit) && c.Broken {
 			break
 		}
 		epoch = b.LeaderEpoch()
@@ -121,10 +121,10 @@ func (p *Partition) delivered(v View, c *Cursor, b record.Batch, final bool) *Ba
 		l.Check("X4", batch.Part == p || p.heir(batch), "%s: a batch of %s, which was deleted, is delivered at offset %d", p.Name, batch.Part.Name, b.BaseOffset())
 	}
 	known := batch != nil && batch.Part == p && batch.tries > 0
-	if !p.sound(c, "F8", known, "%s: nobody sent the batch of %d records that is delivered at offset %d", p.Name, b.Count(), b.BaseOffset()) {
+	if !p.sound(v, c, "F8", known, "%s: nobody sent the batch of %d records that is delivered at offset %d", p.Name, b.Count(), b.BaseOffset()) {
 		return nil
 	}
-	if p.wounded && p.settings.Replicas == 0 && !p.sound(c, "F8", !p.elsewhere(batch, b.BaseOffset()), "") {
+	if p.wounded && p.settings.Replicas == 0 && !p.sound(v, c, "F8", !p.elsewhere(batch, b.BaseOffset()), "") {
 		return nil
 	}
 	l.Check("D2", !batch.refusedForGood(), "%s: batch %d was refused, and is delivered at offset %d", p.Name, batch.Number, b.BaseOffset())

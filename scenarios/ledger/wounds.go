@@ -4,10 +4,10 @@ import "lignum/core/record"
 
 // Wound notes that the medium lied in one of the partition's files: it may become unavailable, and readers may meet bytes that a checksum or
 // an offset gives away. What it may not do is lose records without a word (L7), or deliver anything else for one of them (F8).
-func (p *Partition) Wound() { p.wounded, p.mended = true, false }
+func (p *Partition) Wound() { p.wounded, p.mended = true, forever }
 
-// Mended notes that none of the partition's replicas that are there has a wound: readers meet nothing broken any more.
-func (p *Partition) Mended() { p.mended = true }
+// Mended notes that none of the partition's replicas that are there has a wound: who asks from now on meets nothing broken any more.
+func (p *Partition) Mended() { p.mended = min(p.mended, p.ledger.Now()) }
 
 // Wounded says whether the medium lied in one of the partition's files.
 func (p *Partition) Wounded() bool { return p.wounded }
@@ -33,8 +33,8 @@ func (p *Partition) Judgeable() bool { return !p.closing }
 func (p *Partition) keeps() bool { return p.pure && !p.wounded && !p.excused }
 
 // sound is Check for what a read delivers: in a wounded partition a reader that sees that something is broken has been told.
-func (p *Partition) sound(c *Cursor, name string, holds bool, format string, args ...any) bool {
-	if !holds && p.wounded && !p.mended {
+func (p *Partition) sound(v View, c *Cursor, name string, holds bool, format string, args ...any) bool {
+	if !holds && p.wounded && v.sent < p.mended {
 		p.ledger.Checked("L7")
 		c.Broken = true
 		return false
