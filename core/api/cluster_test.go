@@ -48,7 +48,7 @@ func newDesk(t *testing.T) *desk {
 	d.Handlers = NewHandlers(World{
 		Clock: d, Rand: d, Timers: &d.timers, Node: 1, ClusterID: "cluster", LogDir: "/data", Image: image, Controller: c, Partitions: partition.NewSet(),
 		Config: func() *config.Broker { return settings },
-		Active: func() bool { return true },
+		Active: func() bool { return true }, Sessions: func() *controller.Sessions { return nil },
 		Decide: func(decision controller.Decision, refused func(error)) {
 			if d.failing != nil {
 				refused(d.failing)
