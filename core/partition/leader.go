@@ -114,11 +114,22 @@ func (p *Partition) Replicate(q FollowerFetch, index int32) wire.FetchResult {
 		out.LogStart = start // a follower that has fallen behind it starts anew there
 		return out
 	}
+	if out.Diverging == nil && p.unknown(&q) {
+		out.Diverging = &wire.EpochEnd{Epoch: int32(q.LastFetchedEpoch), EndOffset: int64(q.Offset)}
+	}
 	if out.Diverging == nil && !q.Again {
 		p.followerFetched(q)
 		p.Marks(&out)
 	}
 	return out
+}
+
+// unknown reports whether a follower goes on at the leader's log start, behind a record of an epoch that the leader has forgotten with all that lay there:
+// the record may be another one than was committed. It begins anew there: its log start alone would keep nobody from reading it, if its power fails
+// before that is durable and it is elected.
+func (p *Partition) unknown(q *FollowerFetch) bool {
+	start := p.StartOffset()
+	return start > 0 && q.Offset == start && q.LastFetchedEpoch >= 0 && q.LastFetchedEpoch < p.EpochAt(start)
 }
 
 // Marks tells how far the partition is.

@@ -246,6 +246,47 @@ func TestFollowerBehindTheLogStart(t *testing.T) {
 	}
 }
 
+// TestNothingInCommonAtTheLogStart (I1, F2): a follower ends where the leader's log begins, with a record that was never committed, of an epoch that the
+// leader has forgotten. It does not join with it, but begins anew: its log start alone is not durable yet.
+func TestNothingInCommonAtTheLogStart(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 1)
+	id, a, b := part(1, 0), r.brokers[0], r.brokers[1]
+	r.run(time.Second)
+	r.produce(id, "a")
+	r.run(time.Second)
+	a.down = true
+	r.elect(id, 1)
+	r.run(10 * time.Millisecond)
+	r.produce(id, "never committed")
+	r.run(10 * time.Millisecond)
+	a.down, b.down = false, true
+	s := r.states[id]
+	s.ISR = []record.NodeID{0}
+	r.decide(id, s)
+	for _, l := range a.store.Logs() {
+		if l.ID() == id {
+			l.TruncateFullyAndStartAt(2) // as if all had been deleted, another record at 1 included
+			l.SetHighWatermark(2)
+		}
+	}
+	r.elect(id, 0)
+	r.run(time.Second)
+	if a.set.Get(id).StartOffset() != 2 || b.set.Get(id).EndOffset() != 2 {
+		t.Fatalf("the leader begins at %d, the follower ends at %d", a.set.Get(id).StartOffset(), b.set.Get(id).EndOffset())
+	}
+	b.down = false
+	r.decide(id, r.states[id])
+	r.run(time.Minute) // the requests from before have to time out
+	r.same(id, 2)
+	if epoch, _ := b.set.Get(id).EpochEnd(1); epoch != record.NoEpoch {
+		t.Errorf("it is in sync, and knows of epoch %d", epoch)
+	}
+	r.produce(id, "c")
+	r.run(time.Second)
+	r.same(id, 3)
+}
+
 // TestForgottenReplicas: a replica that is gone is fetched for no more, and a new one of the same name is.
 func TestForgottenReplicas(t *testing.T) {
 	r := newRig(t, 2)
