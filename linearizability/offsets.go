@@ -32,10 +32,12 @@ var offsetModel = porcupine.Model{
 // JudgeOffsets looks for an order of the commits and fetches of one group's offset of one partition. There was none at first.
 //
 // A commit whose outcome its client does not know returned Forever; one that was refused is no operation.
-func JudgeOffsets(ops []history.Offset) Verdict { return judgeOffsets(ops, true) }
+func JudgeOffsets(ops []history.Offset) Verdict {
+	return patiently(func(deadline time.Time) Verdict { return judgeOffsets(ops, true, deadline) })
+}
 
 // judgeOffsets judges a history in pieces, or as a whole.
-func judgeOffsets(ops []history.Offset, pieces bool) Verdict {
+func judgeOffsets(ops []history.Offset, pieces bool, deadline time.Time) Verdict {
 	tight, ok := tightenOffsets(ops)
 	if !ok {
 		return Violated
@@ -46,7 +48,6 @@ func judgeOffsets(ops []history.Offset, pieces bool) Verdict {
 			return Violated
 		}
 	}
-	deadline := time.Now().Add(patience)
 	start := history.NoValue
 	for _, part := range parts {
 		for rest := part.ops; len(rest) > 0; {

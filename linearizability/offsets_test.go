@@ -112,7 +112,7 @@ func TestJudgeOffsetsLikeAllOrders(t *testing.T) {
 		if got := JudgeOffsets(ops); got != want {
 			t.Fatalf("%s, want %s: %+v", got, want, ops)
 		}
-		if got := judgeOffsets(ops, false); got != want {
+		if got := judgeOffsets(ops, false, time.Now().Add(patience)); got != want {
 			t.Fatalf("as a whole: %s, want %s: %+v", got, want, ops)
 		}
 	})

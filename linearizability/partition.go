@@ -80,16 +80,26 @@ var partitionModel = porcupine.Model{
 // patience bounds the search; a history that was recorded rightly needs a small part of it.
 const patience = 20 * time.Second
 
+// patiently gives a judge a second time as much when the first was not enough: the process may have stood still meanwhile.
+func patiently(judge func(deadline time.Time) Verdict) Verdict {
+	v := judge(time.Now().Add(patience))
+	if v == Undecided {
+		v = judge(time.Now().Add(patience))
+	}
+	return v
+}
+
 // JudgePartition looks for an order of the appends to a partition and of the sights of its end. The partition was empty at first, and each
 // append took at least one offset.
 //
 // An append whose outcome its client does not know, but whose records were seen, is an operation that returned Forever; one whose
 // records never came into sight is none.
-func JudgePartition(log history.Log) Verdict { return judgePieces(log.Ops, enough) }
+func JudgePartition(log history.Log) Verdict {
+	return patiently(func(deadline time.Time) Verdict { return judgePieces(log.Ops, enough, deadline) })
+}
 
 // judgePieces judges a history piece by piece.
-func judgePieces(ops []history.Op, size int) Verdict {
-	deadline := time.Now().Add(patience)
+func judgePieces(ops []history.Op, size int, deadline time.Time) Verdict {
 	tight := tighten(ops)
 	for start := (end{}); len(tight) > 0; {
 		piece, next, ok := cut(tight, size, start)

@@ -105,7 +105,7 @@ func TestPieces(t *testing.T) {
 			}
 		}
 		want := judge(slices.Clone(ops), end{}, patience)
-		if v := judgePieces(ops, 1+int(draw(6))); v != want {
+		if v := judgePieces(ops, 1+int(draw(6)), time.Now().Add(patience)); v != want {
 			t.Fatalf("%s, in one go %s: %+v", v, want, ops)
 		}
 		verdicts[want]++
@@ -139,5 +139,21 @@ func TestJudgePartitionFast(t *testing.T) {
 	ops[last].Offset++
 	if v := JudgePartition(history.Log{Ops: ops}); v == Linearizable {
 		t.Error("a wrong end was not found")
+	}
+}
+
+// TestPatiently: what takes too long is judged once more, in case the process stood still, and no more than that.
+func TestPatiently(t *testing.T) {
+	for want, slow := range map[Verdict]int{Linearizable: 1, Undecided: 2} {
+		calls := 0
+		got := patiently(func(deadline time.Time) Verdict {
+			if calls++; calls <= slow || time.Until(deadline) <= 0 {
+				return Undecided
+			}
+			return Linearizable
+		})
+		if got != want || calls != 2 {
+			t.Errorf("%d times too slow: %v after %d calls, want %v", slow, got, calls, want)
+		}
 	}
 }
