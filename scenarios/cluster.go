@@ -211,6 +211,9 @@ func (c *cluster) watch() {
 		}
 		c.world.After(delay, func() {
 			m.restarting = false
+			if c.faults.bad.away && m == c.faults.bad.node {
+				return // meanwhile
+			}
 			m.start()
 			c.faults.duringLoad(m)
 		})

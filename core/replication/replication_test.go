@@ -287,6 +287,29 @@ func TestNothingInCommonAtTheLogStart(t *testing.T) {
 	r.same(id, 3)
 }
 
+// TestInSyncAtTheLogStart (I2, I7): who is in sync has what was committed, also when the leader has forgotten the epoch of it. It does not begin anew, for
+// until that is durable its power could take back what it had.
+func TestInSyncAtTheLogStart(t *testing.T) {
+	r := newRig(t, 2)
+	r.create(1, 1)
+	id, a, b := part(1, 0), r.brokers[0], r.brokers[1]
+	r.run(time.Second)
+	r.produce(id, "a")
+	r.run(time.Second)
+	for _, l := range a.store.Logs() {
+		if l.ID() == id {
+			l.TruncateFullyAndStartAt(1) // as if it had been deleted
+			l.SetHighWatermark(1)
+		}
+	}
+	r.elect(id, 0)
+	r.run(time.Minute)
+	r.same(id, 1)
+	if epoch, _ := b.set.Get(id).EpochEnd(0); epoch != 0 {
+		t.Errorf("it knows of epoch %d", epoch)
+	}
+}
+
 // TestForgottenReplicas: a replica that is gone is fetched for no more, and a new one of the same name is.
 func TestForgottenReplicas(t *testing.T) {
 	r := newRig(t, 2)
