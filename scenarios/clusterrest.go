@@ -28,8 +28,9 @@ func (c *cluster) awaitReaders(since env.Instant) {
 	}
 }
 
-// standstill is how long a cluster that is not whole in time may go without a record that a replica has come nearer to its leader.
-const standstill = 10 * time.Second
+// standstill is how long a cluster that is not whole in time may go without a record that a replica has come nearer to its leader. At the end a copy is
+// flushed, in several calls.
+const standstill = 20 * time.Second
 
 // copying measures replicas that are being copied: some seeds have thousands of records to fetch, 300 bytes at a time, from disks whose calls take
 // seconds now and then. There is no traffic meanwhile, so what is left has to become less: only a new least counts as progress, and who copies the

@@ -172,7 +172,8 @@ func (m *member) tells(id record.Partition) (end record.Offset, epoch record.Epo
 
 // holders counts the nodes that have an acknowledged batch on the medium: at least min.insync.replicas, whatever the in-sync set is by now (H2).
 func (x *clusterBox) holders(t *traffic.Target, p *metadata.Partition, dir string, b record.Batch, at record.Offset) {
-	if x.c.faults.wiped || x.c.faults.bad.node != nil && !x.c.faults.bad.over || t.Books.Closed() || t.Books.MayShrink() {
+	// A partition that is being moved has more replicas for a while, and so another minimum than when the batch was taken.
+	if p.Reassigning() || x.c.faults.wiped || x.c.faults.bad.node != nil && !x.c.faults.bad.over || t.Books.Closed() || t.Books.MayShrink() {
 		return
 	}
 	n := 0
