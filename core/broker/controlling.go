@@ -27,7 +27,11 @@ func (b *Broker) leading(leads bool) {
 	b.timers.Stop(&a.balance)
 	b.timers.Stop(&a.reconcile)
 	if !leads {
+		decisions := a.decisions
 		a.decisions, a.sessions = nil, nil
+		if decisions != nil {
+			decisions.Close(quorum.ErrNotLeader)
+		}
 		return
 	}
 	a.decisions = controller.NewDecisions(b.propose)

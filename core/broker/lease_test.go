@@ -33,6 +33,15 @@ func (c *cluster) isolate(node *rig) {
 	}
 }
 
+// deafen lets nothing that the other nodes say come to a node; they still hear it, and its clients reach it.
+func (c *cluster) deafen(node *rig) {
+	for _, other := range c.nodes {
+		if other != node {
+			c.world.Cut(other.host.End(), node.host.End())
+		}
+	}
+}
+
 // controller is the node that leads the quorum.
 func (c *cluster) controller() (active *rig) {
 	c.until("there is a controller", func() bool {
@@ -119,11 +128,7 @@ func TestLeaseOfWhoIsCutOffFromTheController(t *testing.T) {
 // end from then on, though it hears neither of the election nor that its lease is over.
 func TestLeaseOfWhoLeaves(t *testing.T) {
 	c, active, other, led := newLed(t)
-	for _, node := range c.nodes {
-		if node != other {
-			c.world.Cut(node.host.End(), other.host.End())
-		}
-	}
+	c.deafen(other)
 	began := c.world.Now()
 	other.host.Do(func() { other.node.Leave(func() {}) })
 	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })
@@ -174,11 +179,7 @@ func (c *cluster) besides(node *rig) (ids []int32) {
 // and the reassignment goes on until it is not in sync any more.
 func TestLeaseOfTheReassigned(t *testing.T) {
 	c, active, other, led := newLed(t)
-	for _, node := range c.nodes {
-		if node != other {
-			c.world.Cut(node.host.End(), other.host.End())
-		}
-	}
+	c.deafen(other)
 	began := c.world.Now()
 	active.reassign("t", led, c.besides(other)...)
 	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })

@@ -38,11 +38,7 @@ func TestPolicyIsInForceWhenItIsAnswered(t *testing.T) {
 	if code := active.setPolicy("async"); code != wire.None {
 		t.Fatal(code)
 	}
-	for _, node := range c.nodes {
-		if node != other {
-			c.world.Cut(node.host.End(), other.host.End())
-		}
-	}
+	c.deafen(other)
 	if code := active.setPolicy("sync"); code != wire.None {
 		t.Fatal(code)
 	}

@@ -99,9 +99,14 @@ type Decision func() (records []metadata.Record, done func(error))
 type Decisions struct {
 	// Propose writes records to the metadata log and calls done once they are applied here, or with an error.
 	propose func(records []metadata.Record, done func(error))
-	waiting []Decision
+	waiting []waitingDecision
 	head    int // waiting[:head] are made
 	busy    bool
+}
+
+type waitingDecision struct {
+	decide  Decision
+	refused func(error)
 }
 
 // NewDecisions returns a queue in front of propose.
@@ -115,8 +120,18 @@ func (q *Decisions) Decide(d Decision, refused func(error)) {
 		refused(ErrBusy)
 		return
 	}
-	q.waiting = append(q.waiting, d)
+	q.waiting = append(q.waiting, waitingDecision{d, refused})
 	q.run()
+}
+
+// Close refuses the decisions that wait: this node is not the active controller any more, and what it would decide by is out of date. What is on its way
+// is done as usual. Nothing may be asked for afterwards.
+func (q *Decisions) Close(err error) {
+	waiting := q.waiting[q.head:]
+	q.waiting, q.head = nil, 0
+	for _, w := range waiting {
+		w.refused(err)
+	}
 }
 
 // Waiting is the number of decisions that are not made yet.
@@ -129,8 +144,8 @@ func (q *Decisions) run() {
 		return
 	}
 	for q.head < len(q.waiting) && !q.busy {
-		d := q.waiting[q.head]
-		q.waiting[q.head] = nil
+		d := q.waiting[q.head].decide
+		q.waiting[q.head] = waitingDecision{}
 		q.head++
 		q.busy = true
 		q.make(d)

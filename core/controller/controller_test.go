@@ -403,6 +403,31 @@ func TestDecisionsWaitForEachOther(t *testing.T) {
 	}
 }
 
+// TestDepositionEndsDecisions: what waits when another controller is elected is refused; it would be decided by an image that is out of date.
+func TestDepositionEndsDecisions(t *testing.T) {
+	t.Parallel()
+	var pending func(error)
+	q := NewDecisions(func(_ []metadata.Record, done func(error)) { pending = done })
+	deposed, lost := errors.New("deposed"), errors.New("lost")
+	var told error
+	q.Decide(func() ([]metadata.Record, func(error)) {
+		return make([]metadata.Record, 1), func(err error) { told = err }
+	}, func(err error) { t.Error(err) })
+	refused := 0
+	for range 2 {
+		q.Decide(func() ([]metadata.Record, func(error)) { t.Error("decided"); return nil, func(error) {} }, func(err error) {
+			if refused++; err != deposed {
+				t.Error(err)
+			}
+		})
+	}
+	q.Close(deposed)
+	pending(lost)
+	if refused != 2 || told != lost || q.Waiting() != 0 {
+		t.Errorf("%d are refused, the one on its way is told %v, %d wait", refused, told, q.Waiting())
+	}
+}
+
 // TestPlacement checks what place promises, on clusters of any shape.
 func TestPlacement(t *testing.T) {
 	t.Parallel()

@@ -14,20 +14,6 @@ type deletion struct {
 	done  func(record.Offset, wire.ErrorCode)
 }
 
-// deletions are those that wait. Those that nobody waits for any more stay until the list has doubled.
-type deletions struct {
-	list []deletion
-	tidy int // length at which they are dropped
-}
-
-func (l *deletions) add(d deletion) {
-	if len(l.list) >= max(l.tidy, leastTidy) {
-		l.list = slices.DeleteFunc(l.list, func(d deletion) bool { return d.waits != nil && !d.waits() })
-		l.tidy = 2 * len(l.list)
-	}
-	l.list = append(l.list, d)
-}
-
 // startMoves is what becomes of the log start that requests want. One move is under way at a time, so that those who ask again and again, while the
 // disk is stuck, add nothing to what waits for it.
 type startMoves struct {
@@ -49,7 +35,7 @@ func (p *Partition) DeleteRecords(to record.Offset, waits func() bool, done func
 		done(-1, wire.OffsetOutOfRange)
 		return
 	}
-	p.deletes.add(deletion{to, waits, done})
+	p.deletes.add(deletion{to, waits, done}, func(d deletion) bool { return d.waits != nil && !d.waits() })
 	p.lead.moves.wanted = max(p.lead.moves.wanted, to)
 	p.moveStart()
 	p.settleDeletes()

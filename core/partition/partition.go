@@ -49,7 +49,7 @@ type Partition struct {
 	produces produceQueue
 	watches  watchList // wait for the high watermark
 	ends     watchList // wait for the log end: followers
-	deletes  deletions
+	deletes  waitList[deletion]
 }
 
 // New is a replica on the broker self whose log is not open yet.

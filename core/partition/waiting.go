@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"slices"
+
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -133,24 +135,25 @@ func NewWatch(fire func()) *Watch { return &Watch{fire: fire} }
 // Cancel takes the watch off every partition.
 func (w *Watch) Cancel() { w.fire = nil }
 
-// watchList holds the watches of one partition. Those that are cancelled stay until the list has doubled.
-type watchList struct {
-	list []*Watch
-	tidy int // length at which the cancelled ones are dropped
+// waitList is a list of those who wait. Those whom nobody needs to tell any more stay until it has doubled.
+type waitList[T any] struct {
+	list []T
+	tidy int // length at which they are dropped
 }
 
-func (l *watchList) add(w *Watch) {
+func (l *waitList[T]) add(v T, over func(T) bool) {
 	if len(l.list) >= max(l.tidy, leastTidy) {
-		live := l.list[:0]
-		for _, old := range l.list {
-			if old.fire != nil {
-				live = append(live, old)
-			}
-		}
-		clear(l.list[len(live):])
-		l.list, l.tidy = live, 2*len(live)
+		l.list = slices.DeleteFunc(l.list, over)
+		l.tidy = 2 * len(l.list)
 	}
-	l.list = append(l.list, w)
+	l.list = append(l.list, v)
+}
+
+// watchList holds the watches of one partition.
+type watchList struct{ waitList[*Watch] }
+
+func (l *watchList) add(w *Watch) {
+	l.waitList.add(w, func(old *Watch) bool { return old.fire == nil })
 }
 
 // wake fires all watches.

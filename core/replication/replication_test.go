@@ -353,9 +353,10 @@ func TestSyncedTag(t *testing.T) {
 	}
 }
 
-// TestDamagedReplica is reported, taken out of every set, and copied anew; a leader hands over before that (L7).
-func TestDamagedReplica(t *testing.T) {
+// newWritten is three brokers with a partition of three records, which all of them have; so many have to be in sync.
+func newWritten(t *testing.T, minimum int32) (*rig, record.Partition) {
 	r := newRig(t, 3)
+	r.topic.MinInSyncReplicas = minimum
 	r.create(1, 1)
 	id := part(1, 0)
 	r.run(time.Second)
@@ -363,6 +364,12 @@ func TestDamagedReplica(t *testing.T) {
 		r.produce(id, number(i))
 	}
 	r.run(time.Second)
+	return r, id
+}
+
+// TestDamagedReplica is reported, taken out of every set, and copied anew; a leader hands over before that (L7).
+func TestDamagedReplica(t *testing.T) {
+	r, id := newWritten(t, 1)
 	r.brokers[0].set.Get(id).ReadFailed(fmt.Errorf("a cold read: %w", commitlog.ErrCorrupt))
 	r.run(5 * time.Second)
 	if r.renewed != 1 || len(r.lost) != 0 || r.states[id].Leader == 0 || len(r.states[id].ISR) != 3 {
@@ -374,15 +381,7 @@ func TestDamagedReplica(t *testing.T) {
 // TestDamagedLeaderThatIsAlone hands over to a replica that may be elected, if one is up: it has all that was committed (L7).
 func TestDamagedLeaderThatIsAlone(t *testing.T) {
 	for _, up := range []bool{true, false} {
-		r := newRig(t, 3)
-		r.topic.MinInSyncReplicas = 2
-		r.create(1, 1)
-		id := part(1, 0)
-		r.run(time.Second)
-		for i := range 3 {
-			r.produce(id, number(i))
-		}
-		r.run(time.Second)
+		r, id := newWritten(t, 2)
 		r.brokers[1].down, r.brokers[2].down = !up, true
 		s := r.states[id]
 		s.ISR, s.ELR = []record.NodeID{0}, []record.NodeID{1}
@@ -400,14 +399,7 @@ func TestDamagedLeaderThatIsAlone(t *testing.T) {
 // well at the next start.
 func TestUnreadableReplica(t *testing.T) {
 	for _, alone := range []bool{false, true} {
-		r := newRig(t, 3)
-		r.create(1, 1)
-		id := part(1, 0)
-		r.run(time.Second)
-		for i := range 3 {
-			r.produce(id, number(i))
-		}
-		r.run(time.Second)
+		r, id := newWritten(t, 1)
 		if alone {
 			r.brokers[1].down, r.brokers[2].down = true, true
 			s := r.states[id]

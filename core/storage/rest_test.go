@@ -224,17 +224,7 @@ func TestBlindStarts(t *testing.T) {
 		w.blinds = true
 		w.boot()
 		for range 8 {
-			w.disk.CrashAt(uint64(w.rand.Below(400)) + 1)
-			stopped := false
-			w.disk.Attempt(func() {
-				for range 400 {
-					w.step()
-				}
-				if w.rand.Below(2) == 0 {
-					stopped = w.stop()
-				}
-			})
-			w.crashAndVerify(stopped)
+			w.day()
 			blind += len(w.blind)
 		}
 	}

@@ -25,19 +25,24 @@ func TestPromisesSurviveRandomCrashes(t *testing.T) {
 		w := newWorld(t, seed)
 		w.boot()
 		for range 6 {
-			w.disk.CrashAt(uint64(w.rand.Below(400)) + 1)
-			stopped := false
-			w.disk.Attempt(func() {
-				for range 400 {
-					w.step()
-				}
-				if w.rand.Below(2) == 0 {
-					stopped = w.stop()
-				}
-			})
-			w.crashAndVerify(stopped)
+			w.day()
 		}
 	}
+}
+
+// day is some hundred steps, in the middle of which a crash may come, at times a stop, and another start.
+func (w *world) day() {
+	w.disk.CrashAt(uint64(w.rand.Below(400)) + 1)
+	stopped := false
+	w.disk.Attempt(func() {
+		for range 400 {
+			w.step()
+		}
+		if w.rand.Below(2) == 0 {
+			stopped = w.stop()
+		}
+	})
+	w.crashAndVerify(stopped)
 }
 
 // stop is a clean stop; it is false if it did not come to its end.
