@@ -23,7 +23,7 @@ var nodeKeys = []Key{
 	{Name: "controller.quorum.election.backoff.max.ms", Type: Int, Default: "1000", Limits: atLeast(0),
 		Doc: "Longest random pause before another election after a failed one."},
 	{Name: "controller.quorum.election.timeout.ms", Type: Int, Default: "1000", Limits: atLeast(1),
-		Doc: "A voter that hears of no leader for so long, and a random time more, stands for election."},
+		Doc: "A voter that hears of no leader for so long, and a random time more, stands for election; behind its start, for a tenth to a third of it."},
 	{Name: "controller.quorum.fetch.timeout.ms", Type: Int, Default: "2000", Limits: atLeast(1),
 		Doc: "A quorum leader that hears from no majority for so long steps down."},
 	{Name: "controller.quorum.request.timeout.ms", Type: Int, Default: "2000", Limits: atLeast(1), Effect: Inert,

@@ -118,6 +118,35 @@ func TestAllMeetFirst(t *testing.T) {
 	c.until("somebody leads", 5*time.Second, c.led)
 }
 
+// Nodes that start together wait for no leader as long as nodes do that have lost one; who comes back to a leader does not disturb it.
+func TestStartTogether(t *testing.T) {
+	t.Parallel()
+	c := calmCluster(t, 3)
+	timeout := c.machines[0].options.ElectionTimeout
+	for _, m := range c.machines {
+		m.kill()
+	}
+	for _, m := range c.machines {
+		c.reboot(m)
+	}
+	if took := c.until("somebody leads", 5*time.Second, c.led); took > timeout/2 {
+		t.Errorf("nobody led for %v; an election timeout is %v", took, timeout)
+	}
+	c.calm(time.Second)
+	first, term := c.leader(), c.leader().q.Describe().Epoch
+	for _, m := range c.machines[:3] {
+		if m != first {
+			m.kill()
+			c.calm(100 * time.Millisecond)
+			c.reboot(m)
+			c.calm(2 * time.Second)
+		}
+	}
+	if l := c.leader(); l != first || l.q.Describe().Epoch != term {
+		t.Error("who came back has deposed the leader")
+	}
+}
+
 // An orderly restart of each node in turn: somebody leads all the time but for some milliseconds, and no proposal is lost.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func (t *timers) begin(q *Quorum) {
 	t.heard = now.Add(-q.ElectionTimeout)
 	t.elect, t.pull = now, env.Never
 	if !q.alone() {
-		t.elect, t.pull = now.Add(q.electionWait()), now.Add(q.patience())
+		t.elect, t.pull = now.Add(q.firstWait()), now.Add(q.patience())
 	}
 	if !q.votes() {
 		t.elect = env.Never
@@ -84,6 +84,10 @@ func (q *Quorum) patience() time.Duration { return 2 * q.ElectionTimeout }
 // electionWait is how long this node waits for a leader, between one and two timeouts: drawn each time, so that voters do not stand
 // against each other for ever.
 func (q *Quorum) electionWait() time.Duration { return q.ElectionTimeout + q.upTo(q.ElectionTimeout) }
+
+// firstWait is how long this node waits for a leader when it starts, so that nodes that start together have one soon. That is no risk to a
+// leader who is there: who hears one helps nobody else (hear).
+func (q *Quorum) firstWait() time.Duration { return q.ElectionTimeout/10 + q.upTo(q.ElectionTimeout/4) }
 
 // upTo draws a duration in [0, d).
 func (q *Quorum) upTo(d time.Duration) time.Duration {

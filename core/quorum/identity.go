@@ -73,7 +73,7 @@ func (q *Quorum) greets() bool {
 // greet asks those who have not answered yet.
 func (q *Quorum) greet() {
 	t := &q.timers
-	t.greet = q.Clock.Now().Add(q.ElectionTimeout/beatsPerTimeout + q.upTo(q.ElectionTimeout/beatsPerTimeout))
+	t.greet = q.Clock.Now().Add(q.ElectionTimeout/10 + q.upTo(q.ElectionTimeout/10))
 	for _, v := range q.Options.Voters {
 		if v.ID != q.Node && !slices.Contains(q.identity.cleared, v.ID) {
 			q.send(v.ID, v.Address, q.begin(kindGreeting))

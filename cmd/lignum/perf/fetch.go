@@ -39,7 +39,11 @@ func (b *bench) fillTopic(ctx context.Context, c *cluster, n int) (*fill, error)
 	f.batches = max(min(fillBytes, int(b.CellBytes/partitions))/f.batchBytes, mib/f.batchBytes)
 	f.batches = min(f.batches, fillBatches)
 	l := load{inFlight: b.InFlight, requests: int64(f.batches), time: time.Minute, streams: produceStreams(t, 1, encoded, partitions)}
-	if _, err := l.run(ctx); err != nil {
+	err = l.awaitLeaders(ctx)
+	if err == nil {
+		_, err = l.run(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.remove(ctx, t))
 	}
 	return f, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,6 +37,24 @@ func produceStreams(t *topic, acks int16, encoded []byte, conns int) []stream {
 		}
 	}
 	return streams
+}
+
+// awaitLeaders sends single requests until the leaders take them, for ten seconds at most: a leader may hear last that it is one.
+func (l load) awaitLeaders(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	try := load{streams: l.streams[:min(len(l.streams), partitions)], inFlight: 1, requests: 1}
+	for {
+		_, err := try.run(ctx)
+		if err == nil || !kerr.IsRetriable(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // correlate numbers a request. Of its header the length, the key and the version come first.
@@ -80,6 +99,9 @@ func (b *bench) produceCell(ctx context.Context, c *cluster, acks int16, n, conn
 	l := b.load(n, conns)
 	l.every = l.spacing(b.Rate, conns)
 	l.streams = produceStreams(t, acks, encoded, conns)
+	if err := l.awaitLeaders(ctx); err != nil {
+		return err
+	}
 	r, cpu, err := b.broker.observe(ctx, l)
 	if err != nil {
 		return fmt.Errorf("acks=%d, %d bytes, %d connections: %w", acks, n, conns, err)

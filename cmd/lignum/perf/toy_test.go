@@ -18,6 +18,7 @@ type toyBroker struct {
 
 	mu               sync.Mutex
 	created, removed int
+	hesitant         int // produces that are still refused, as by who is no leader
 }
 
 func newToyBroker(t *testing.T) *toyBroker {
@@ -89,8 +90,15 @@ func (b *toyBroker) answer(req kmsg.Request) kmsg.Response {
 		resp.Topics = append(resp.Topics, topic)
 	case *kmsg.ProduceResponse:
 		rt := req.(*kmsg.ProduceRequest).Topics[0]
+		code := b.refuse
+		b.mu.Lock()
+		if b.hesitant > 0 {
+			b.hesitant--
+			code = 6 // NOT_LEADER_OR_FOLLOWER
+		}
+		b.mu.Unlock()
 		resp.Topics = []kmsg.ProduceResponseTopic{{Topic: rt.Topic, Partitions: []kmsg.ProduceResponseTopicPartition{
-			{Partition: rt.Partitions[0].Partition, ErrorCode: b.refuse},
+			{Partition: rt.Partitions[0].Partition, ErrorCode: code},
 		}}}
 	case *kmsg.FetchResponse:
 		rt := req.(*kmsg.FetchRequest).Topics[0]
