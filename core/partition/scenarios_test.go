@@ -344,6 +344,35 @@ func TestFetchOfAnEarlierLife(t *testing.T) {
 	}
 }
 
+// TestFetchOfALifeThatIsUnheardOf (D1): a follower came back, and the controller took it out of the in-sync set; the leader has heard of neither. What it
+// counted as acknowledged by two would be in sync on one alone.
+func TestFetchOfALifeThatIsUnheardOf(t *testing.T) {
+	c := newCluster(t, 2, config.Async, 2, 1)
+	a, b := c.nodes[0], c.nodes[1]
+	a.put(3)
+	b.follow()
+	b.crash(false)
+	b.boot()
+	a.put(2)
+	b.request()
+	if code := c.flights[len(c.flights)-1].answer.Error; code != wire.UnknownLeaderEpoch {
+		t.Errorf("the fetch is answered with %v", code)
+	}
+	c.inspect(a)
+	if c.top != 3 {
+		t.Errorf("%d are committed while %v is in sync", c.top, c.now().state.ISR)
+	}
+	a.learn(len(c.history))
+	b.follow()
+	c.grant()
+	a.learn(len(c.history))
+	b.follow()
+	c.inspect(a)
+	if c.top != 5 {
+		t.Errorf("%d are committed", c.top)
+	}
+}
+
 // TestBarrierWaitsForFollowers (I7): a topic that changes to the policy sync is under it when every member of the ISR has synced what it has from before,
 // and by that fetches again.
 func TestBarrierWaitsForFollowers(t *testing.T) {
