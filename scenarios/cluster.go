@@ -29,6 +29,7 @@ type cluster struct {
 	stage   *traffic.Stage
 	books   *ledger.Ledger
 	faults  clusterFaults
+	removal removals
 	box     clusterBox
 
 	event    sim.Event       // the last one
@@ -81,6 +82,7 @@ func newCluster(o Options, name string, p clusterPlan) *cluster {
 	c.stage.Excused = func(t *traffic.Target) bool { return c.hopeless(record.Partition{Topic: t.ID, Index: t.Index}) }
 	c.world.Observe(func(e sim.Event) { c.event = e })
 	c.faults.begin(c)
+	c.removal.begin(c)
 	c.box.begin(c)
 	c.tellPlan()
 	for _, m := range c.members {
@@ -98,7 +100,8 @@ func (c *cluster) tellPlan() {
 	if c.o.Tell == nil {
 		return
 	}
-	c.tell("plan", fmt.Sprintf("roles %q, session %s ms, wipes %v, nearest replica %v", c.plan.roles, c.plan.session, c.plan.wipes, c.plan.nearer))
+	c.tell("plan", fmt.Sprintf("roles %q, session %s ms, wipes %v, rots %v, harms %v, nearest replica %v, unregisters %v", c.plan.roles, c.plan.session, c.plan.wipes,
+		c.plan.rots, c.plan.harms, c.plan.nearer, c.plan.removes))
 	for _, t := range append(c.plan.admin.Topics, c.plan.admin.Passing) {
 		c.tell("plan", fmt.Sprintf("topic %s: %d partitions, %d replicas, %v", t.Name, t.Partitions, t.Replicas, t.Configs))
 	}
@@ -184,21 +187,28 @@ func (c *cluster) openGates() {
 		traffic.NewConsumer(c.stage, o)
 	}
 	c.faults.strikeLater()
+	if c.plan.removes {
+		c.removal.later()
+	}
 	if c.plan.rots {
 		b := &c.faults.bad
 		b.rand = c.world.Stream(domainStrikes, 2)
 		b.pace = pick(&b.rand, time.Second, 4*time.Second, 20*time.Second)
 		c.faults.lieLater(b.rand.Below(3) == 0)
 	}
+	if c.plan.harms && len(c.members) > 1 {
+		c.faults.harm.begin(&c.faults)
+	}
 }
 
 // watch is the one who starts processes that have ended.
 func (c *cluster) watch() {
 	c.world.After(20*time.Millisecond, c.watch)
+	c.faults.harm.look()
 	for _, m := range c.members {
 		c.faults.freeStuck(m)
 		m.readAgain()
-		if m.host.Running() || m.restarting || c.faults.bad.away && m == c.faults.bad.node {
+		if m.host.Running() || m.restarting || m.keptAway() {
 			continue
 		}
 		if m.lies && m.refused >= refusals {
@@ -211,7 +221,7 @@ func (c *cluster) watch() {
 		}
 		c.world.After(delay, func() {
 			m.restarting = false
-			if c.faults.bad.away && m == c.faults.bad.node {
+			if m.keptAway() || m.host.Running() {
 				return // meanwhile
 			}
 			m.start()
@@ -277,6 +287,9 @@ func (c *cluster) unwell() string {
 		if b := newest.Broker(m.id); m.role != controllerRole && (b == nil || !b.Active()) {
 			return fmt.Sprintf("broker %d is fenced, or is not registered", m.id)
 		}
+	}
+	if problem := c.unwellQuorum(); problem != "" {
+		return problem
 	}
 	for _, t := range newest.Topics() {
 		for i := range t.Partitions {

@@ -32,6 +32,7 @@ type clusterBox struct {
 	brokers map[metadata.BrokerEpoch]metadata.UUID // who registered (M8)
 	topics  map[record.TopicID]string
 	ghosts  map[record.Partition]*ghost
+	roll    roll
 
 	first, all []byte // scratch of compare
 }
@@ -83,6 +84,8 @@ func (x *clusterBox) begin(c *cluster) {
 	x.images, x.terms, x.ghosts = map[record.Offset]uint32{}, map[record.Epoch]record.NodeID{}, map[record.Partition]*ghost{}
 	x.brokers, x.topics = map[metadata.BrokerEpoch]metadata.UUID{}, map[record.TopicID]string{}
 	c.stage.Acked = x.acknowledged
+	x.roll.begin()
+	c.stage.Unregistered = x.unregistered
 	x.later()
 }
 
@@ -128,6 +131,7 @@ func (x *clusterBox) image(m *member) {
 		x.check(m, "M8", !known || who == b.Incarnation, "broker epoch %d belongs to two processes", b.Epoch)
 		x.brokers[b.Epoch] = b.Incarnation
 	}
+	x.call(m, image)
 	for _, t := range image.Topics() {
 		name, known := x.topics[t.ID]
 		x.check(m, "M8", !known || name == t.Name, "topic id %v belongs to %s and %s", t.ID, name, t.Name)
@@ -172,7 +176,7 @@ func (x *clusterBox) look() {
 		return
 	}
 	l := logs[x.looks/len(x.c.members)%len(logs)]
-	if l.Failure() != nil {
+	if l.Failure() != nil || l.ID() == quorum.Partition() && m.harmed() {
 		return
 	}
 	x.check(m, "H3", l.StartOffset() <= l.HighWatermark() && l.HighWatermark() <= l.EndOffset() || l.ID() == quorum.Partition(),

@@ -174,7 +174,7 @@ func (f *clusterFaults) end() {
 		f.empty(m)
 		m.host.Disk().SetRates(sim.Rates{})
 		m.host.KillAt(0)
-		m.armed = ""
+		m.armed, m.held = "", false
 		m.host.Drift(0, 0)
 	}
 	f.honest()

@@ -57,6 +57,8 @@ var clusterHappens = []string{
 	"read errors", "write errors", "sync errors", "close errors", "space errors", "short reads", "short writes", "slow calls", "stuck calls",
 	"lost names", "lost truncations", "lost growths", "lost sectors", "torn sectors", "new leaders", "reads from followers", "reassignments",
 	"rot", "bad sectors", "phantom writes", "wounded logs", "replaced disks",
+	"wounded metadata", "rotten metadata", "unreadable metadata", "removed metadata", "metadata copied anew", "unreadable identities",
+	"unregistered brokers", "unregistered in use", "refused unregistrations",
 }
 
 // clusterFaults is who strikes.
@@ -70,6 +72,7 @@ type clusterFaults struct {
 	rolling bool
 	wiped   bool
 	bad     bad
+	harm    harm
 	ahead   map[*member]env.Millis // of the clients' time of day
 }
 
@@ -305,5 +308,6 @@ func (f *clusterFaults) happened() map[string]uint64 {
 	m["new leaders"] = f.c.box.elected
 	m["reads from followers"] = f.c.stage.PreferredReads
 	m["reassignments"] = f.c.stage.Moves
+	m["unregistered brokers"], m["refused unregistrations"] = f.c.box.roll.leavings, f.c.box.roll.refusals
 	return m
 }

@@ -17,7 +17,10 @@ type clusterPlan struct {
 	roles  []string // of the nodes 1, 2, ...
 	wipes  bool     // one node may lose its disk
 	rots   bool     // the medium of one node lies
+	harms  bool     // the medium of one controller lies about its metadata log
 	nearer bool     // consumers may read from followers
+	// removes: brokers are unregistered, and come back.
+	removes bool
 	// tune changes the settings of a life, if it is not nil.
 	tune func(life uint64, c *config.Broker)
 	// session is how long the controller counts on a broker that it does not hear of. All nodes have to agree on it.
@@ -48,6 +51,11 @@ func newClusterPlan(o Options) clusterPlan {
 	if x := sim.NewStream(o.Seed, domainCluster, 1); !p.wipes && x.Below(4) == 0 {
 		p.rots = true
 		p.admin.Policies = false
+	}
+	x := sim.NewStream(o.Seed, domainCluster, 2)
+	p.removes = x.Below(4) == 0
+	if x := sim.NewStream(o.Seed, domainCluster, 3); !p.wipes && !p.rots {
+		p.harms = x.Below(3) == 0
 	}
 	a := &p.admin
 	a.Elect, a.Reassign, a.MinISR = r.Below(2) == 0, r.Below(3) == 0, r.Below(4) == 0 && !p.wipes && !p.rots

@@ -108,6 +108,16 @@ func (f *clusterFaults) rot() {
 	}
 	path := f.aLog(m)
 	p, _ := m.host.Disk().Peek(sim.Cached, path, nil)
+	from, to, ok := drawCovered(&f.bad.rand, p)
+	if !ok {
+		return
+	}
+	f.count("rot")
+	m.host.Disk().Rot(path, from+f.bad.rand.Below(to-from), 1<<f.bad.rand.Below(8))
+}
+
+// drawCovered draws one of the batches of a segment, and says which of its bytes its checksum covers.
+func drawCovered(rand *sim.Stream, p []byte) (from, to int64, ok bool) {
 	var ends [][2]int64
 	for at := 0; at+batchCovered < len(p); {
 		next := at + batchOverhead + int(int32(binary.BigEndian.Uint32(p[at+batchLength:])))
@@ -118,11 +128,10 @@ func (f *clusterFaults) rot() {
 		at = next
 	}
 	if len(ends) == 0 {
-		return
+		return 0, 0, false
 	}
-	at := ends[f.bad.rand.Below(int64(len(ends)))]
-	f.count("rot")
-	m.host.Disk().Rot(path, at[0]+f.bad.rand.Below(at[1]-at[0]), 1<<f.bad.rand.Below(8))
+	at := ends[rand.Below(int64(len(ends)))]
+	return at[0], at[1], true
 }
 
 // phantoms has writes to logs get lost for a while: they are acknowledged and synced, and what they wrote is gone with the power.
@@ -150,13 +159,17 @@ func (f *clusterFaults) honest() {
 	}
 }
 
-// spoil makes a sector of a log unreadable. That ends the broker, and perhaps all starts until it gets another disk.
+// spoil makes a sector of a log unreadable, or what says whose log it is. That ends the broker, and perhaps all starts until it gets another disk.
 func (f *clusterFaults) spoil() {
 	m := f.victim()
 	if m == nil {
 		return
 	}
 	if path := f.aLog(m); path != "" {
+		if dir, _, _ := strings.Cut(path, "/"); f.bad.rand.Below(4) == 0 {
+			path = dir + "/partition.metadata"
+			f.count("unreadable identities")
+		}
 		p, _ := m.host.Disk().Peek(sim.Cached, path, nil)
 		f.count("bad sectors")
 		f.bad.spoiled = true

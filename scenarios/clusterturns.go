@@ -50,6 +50,7 @@ func (x *clusterBox) judgeTurn(m *member, id record.Partition, before, now *meta
 		x.check(m, "I5", now.LeaderEpoch > before.LeaderEpoch, "partition %v has another leader in the same epoch: %s, then %s", id, words(before), words(now))
 	}
 	x.waitedFor(m, id, before, now)
+	x.remembered(m, id, before, now)
 	ended := before.Reassigning() && !now.Reassigning()
 	stays := slices.DeleteFunc(slices.Clone(before.Replicas), func(r record.NodeID) bool { return slices.Contains(before.Removing, r) })
 	out := func(r record.NodeID) bool { return !slices.Contains(now.ISR, r) }

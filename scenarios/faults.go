@@ -10,6 +10,7 @@ import (
 
 	"lignum/core/broker"
 	"lignum/core/env"
+	"lignum/core/quorum"
 	"lignum/core/storage"
 	"lignum/sim"
 )
@@ -438,7 +439,9 @@ type unread struct {
 
 // due says whether the life shall end, for another to read more than this one: an operator would have it so, after a while.
 func (u *unread) due(now env.Instant, life uint64, node *broker.Broker, patience time.Duration) (first, due bool) {
-	left := func(o storage.Offline) bool { return errors.Is(o.Err, env.ErrUnreadable) }
+	left := func(o storage.Offline) bool {
+		return errors.Is(o.Err, env.ErrUnreadable) && o.ID != quorum.Partition() // which is copied anew
+	}
 	if !slices.ContainsFunc(node.Offline(), left) {
 		return false, false
 	}

@@ -94,7 +94,7 @@ func newGroups(o Options) *groups {
 
 // shrink makes room in a plan for groups.
 func (s *groups) shrink(p *clusterPlan) {
-	p.wipes, p.rots = false, false
+	p.wipes, p.rots, p.removes = false, false, false
 	p.producers, p.consumers = p.producers[:1], p.consumers[:1]
 	p.roles = p.roles[:0]
 	for range s.plan.nodes {
@@ -202,7 +202,8 @@ func (s *groups) note() {
 	if unsettled := s.unsettled(); len(unsettled) > 0 && now.Sub(s.since) > settled {
 		k := unsettled[0]
 		s.looks.tell()
-		s.fail("V6", "group %s is %q with %q %v after the last fault, told at %d; all its offsets were fetched at %d", k.Band.Books.ID, k.State, k.Members, settled, k.Asked, k.Fetched)
+		s.fail("V6", "group %s is %q with %q %v after the last fault, told at %d, and nobody has %v; all its offsets were fetched at %d", k.Band.Books.ID, k.State, k.Members, settled, k.Asked,
+			k.Idle, k.Fetched)
 	}
 }
 

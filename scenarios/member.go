@@ -31,6 +31,8 @@ type member struct {
 	lifeErrors uint64
 	unread     unread
 	excused    bool
+	held       bool   // it is not started again before somebody lets it
+	forgotten  uint64 // the last life during which the broker was unregistered
 	full       bool
 	window     bool   // of disk errors
 	armed      string // what shall happen in a call
@@ -109,7 +111,11 @@ func (m *member) says(_ env.Level, message string, pairs ...any) {
 func (m *member) gaveUp(life uint64, err error) {
 	c := m.c
 	c.tell("broker", fmt.Sprintf("%s: life %d gives up: %v", m.host.Name(), life, err))
-	c.books.Check("V2", m.excuse(), "%s: life %d gives up, although no fault struck its disk: %v", m.host.Name(), life, err)
+	told := m.forgotten == life && strings.Contains(err.Error(), "unregistered")
+	if told {
+		c.faults.count("unregistered in use")
+	}
+	c.books.Check("V2", told || m.excuse(), "%s: life %d gives up, although no fault struck its disk: %v", m.host.Name(), life, err)
 	c.world.At(c.world.Now(), func() {
 		if m.host.Running() && m.host.Life() == life {
 			if m.lies && !m.ready {
@@ -138,7 +144,9 @@ func (m *member) diskErrors() uint64 {
 }
 
 // excuse says whether the disk has given the present life a reason to give up.
-func (m *member) excuse() bool { return m.full || m.excused || m.lies || m.diskErrors() > m.lifeErrors }
+func (m *member) excuse() bool {
+	return m.full || m.excused || m.lies || m.harmed() || m.diskErrors() > m.lifeErrors
+}
 
 // losses is how often this node could have lost what was not durable.
 func (m *member) losses() uint64 {
@@ -146,9 +154,13 @@ func (m *member) losses() uint64 {
 	return m.powers + d.Faults(sim.OpSync) + d.Faults(sim.OpSyncDir)
 }
 
+// keptAway says that nobody is to start the node now.
+func (m *member) keptAway() bool { return m.held || m.c.faults.bad.away && m == m.c.faults.bad.node }
+
 // start begins a new life.
 func (m *member) start() {
 	m.lifeErrors, m.excused = m.diskErrors(), m.full
+	m.c.faults.harm.starting(m)
 	m.host.Start()
 	m.c.tell("fault", fmt.Sprintf("%s: life %d begins", m.host.Name(), m.host.Life()))
 }

@@ -59,12 +59,16 @@ func totals(printed string) string {
 	return strings.Join(lines, "\n")
 }
 
-// slow is a scenario of which somebody can see how far a run is, and hold it up.
+// slow is a scenario of which somebody can see when a run has reached a seed. Later seeds wait for that.
 func slow(s scenarios.Scenario, at uint64, reached func()) scenarios.Scenario {
-	run := s.Run
+	run, passed := s.Run, make(chan struct{})
 	s.Run = func(o scenarios.Options) scenarios.Result {
-		if o.Seed == at {
+		switch {
+		case o.Seed == at:
 			reached()
+			close(passed)
+		case o.Seed > at:
+			<-passed
 		}
 		return run(o)
 	}

@@ -216,6 +216,21 @@ func TestUnregisterBroker(t *testing.T) {
 	}
 }
 
+// TestDeposedControllerUnregistersNobody (M7): a controller that does not know that it was deposed may not know either that a broker has come back. It does not
+// say that there is none.
+func TestDeposedControllerUnregistersNobody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.Quorum.Confirm = func(done func(error)) { done(errors.New("another leads")) }
+	for _, id := range []int32{3, 99} {
+		r := kmsg.NewPtrUnregisterBrokerRequest()
+		r.BrokerID = id
+		if out := ask[*kmsg.UnregisterBrokerResponse](d, r, 0); text(out.ErrorCode, out.ErrorMessage) != "REQUEST_TIMED_OUT another leads" {
+			t.Errorf("broker %d: %s", id, text(out.ErrorCode, out.ErrorMessage))
+		}
+	}
+}
+
 func TestUpdateFeatures(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

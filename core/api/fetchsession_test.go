@@ -54,6 +54,11 @@ func TestSessionsMakeRoom(t *testing.T) {
 	if _, code := s.resume(a.id, 2, true, at(3*time.Minute)); code != wire.FetchSessionTopicIDError {
 		t.Errorf("names and ids mixed: %v", code)
 	}
+	for _, epoch := range []int32{-2, 1, 3, 7} {
+		if _, code := s.resume(a.id, epoch, false, at(3*time.Minute)); code != wire.InvalidFetchSessionEpoch {
+			t.Errorf("epoch %d in a session that goes on with 2: %v", epoch, code)
+		}
+	}
 	a.epoch = 1<<31 - 1
 	if _, code := s.resume(a.id, 1<<31-1, false, at(3*time.Minute)); code != wire.None || a.epoch != 1 {
 		t.Errorf("behind the last epoch comes %d (%v), want 1", a.epoch, code)

@@ -49,13 +49,14 @@ type Broker struct {
 	node   record.NodeID
 	logDir string
 
-	store      *storage.Store
-	quorum     *quorum.Quorum
-	image      *metadata.Image
-	controller *controller.Controller
-	active     controlling
-	member     membership
-	peers      *peer.Set
+	store        *storage.Store
+	quorum       *quorum.Quorum
+	image        *metadata.Image
+	controller   *controller.Controller
+	active       controlling
+	metadataLoss metadataLoss
+	member       membership
+	peers        *peer.Set
 	// replication and cluster are nil in a broker that is a cluster by itself.
 	replication *replication.Manager
 	cluster     *partition.Cluster
@@ -165,6 +166,7 @@ func (b *Broker) Tick() {
 func (b *Broker) EndDrain() {
 	if b.quorum != nil {
 		b.quorum.EndDrain()
+		b.replaceMetadataLog()
 	}
 	if b.groups != nil {
 		b.groups.EndDrain()

@@ -263,3 +263,45 @@ func TestSettingsOfAGroup(t *testing.T) {
 		t.Errorf("heartbeat: %+v", out)
 	}
 }
+
+// TestGroupsHearOfTopics: a member gets the partitions that a topic has gained, and those of a topic that came after it had asked for it, though nothing else
+// happens to the group (V6).
+func TestGroupsHearOfTopics(t *testing.T) {
+	r := newRig(t, map[string]string{"offsets.topic.num.partitions": "3"})
+	r.create("t", 1)
+	findCoordinator(r, "g")
+	beat := func(epoch int32) *kmsg.ConsumerGroupHeartbeatResponse {
+		q := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		q.Group, q.MemberID, q.MemberEpoch, q.RebalanceTimeoutMillis, q.SubscribedTopicNames = "g", "m", epoch, 10_000, []string{"t", "u"}
+		q.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		return ask[*kmsg.ConsumerGroupHeartbeatResponse](r, q, 1)
+	}
+	for i, step := range []struct {
+		do   func()
+		want int // partitions
+	}{
+		{func() {}, 1},
+		{func() {
+			q := kmsg.NewPtrCreatePartitionsRequest()
+			topic := kmsg.NewCreatePartitionsRequestTopic()
+			topic.Topic, topic.Count = "t", 3
+			q.Topics = append(q.Topics, topic)
+			if out := ask[*kmsg.CreatePartitionsResponse](r, q, 3); out.Topics[0].ErrorCode != 0 {
+				t.Fatalf("grow: %v", wire.ErrorCode(out.Topics[0].ErrorCode))
+			}
+		}, 3},
+		{func() { r.create("u", 2) }, 5},
+		{func() { r.create("v", 2) }, 5},
+	} {
+		step.do()
+		out, has := beat(int32(min(i, 3))), 0
+		if out.Assignment != nil {
+			for _, topic := range out.Assignment.Topics {
+				has += len(topic.Partitions)
+			}
+		}
+		if out.ErrorCode != 0 || has != step.want {
+			t.Errorf("step %d: %v, epoch %d, %d partitions, want %d", i, wire.ErrorCode(out.ErrorCode), out.MemberEpoch, has, step.want)
+		}
+	}
+}

@@ -211,4 +211,32 @@ func TestReassignmentOfALeader(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	c.produceTo(active, "t", led, "y")
+	c.until("the one that has gone has no replica", func() bool { return other.end("t", led) == wire.UnknownTopicOrPartition })
+}
+
+// TestLeaseCountsFromTheHeartbeat (F7): the answer to a heartbeat comes late. The controller has counted the session from the heartbeat, and so must the lease.
+func TestLeaseCountsFromTheHeartbeat(t *testing.T) {
+	c, active, other, led := newLed(t)
+	began := c.world.Now()
+	c.deafen(other) // what it says still arrives: a heartbeat, within 300 ms
+	c.world.Run(began.Add(600 * time.Millisecond))
+	for _, o := range c.nodes {
+		if o != other {
+			c.world.Cut(other.host.End(), o.host.End())
+		}
+	}
+	c.world.Heal(active.host.End(), other.host.End()) // the answer comes, and is not too late to be heard
+	c.world.Run(began.Add(990 * time.Millisecond))
+	if code := other.end("t", led); code != wire.None {
+		t.Fatalf("within the session the end is refused with %v", code)
+	}
+	c.isolate(other)
+	c.until("another leads", func() bool { l := c.leader(active, "t", led); return l != nil && l != other })
+	if took := c.world.Now().Sub(began); took > 2600*time.Millisecond {
+		t.Fatalf("it was replaced after %v, which shows nothing", took)
+	}
+	if code := other.end("t", led); code != wire.NotLeaderOrFollower {
+		t.Errorf("when another leads the end is told: %v", code)
+	}
+	c.world.HealAll()
 }

@@ -106,11 +106,24 @@ func (b *Broker) registration() *kmsg.BrokerRegistrationRequest {
 }
 
 // registered begins the replicas once the image shows this life's registration: before that, what the image says of this broker is meant for the
-// life before, whose leaderships ended with it (L2).
+// life before, whose leaderships ended with it (L2). A broker that is fenced can be unregistered, and so can this one before it has seen that it is
+// registered.
 func (b *Broker) registered() {
-	self := b.image.Broker(b.node)
-	if b.replicas || b.member.epoch == metadata.NoBrokerEpoch || self == nil || self.Epoch != b.member.epoch {
+	asked := b.member.incarnation != metadata.UUID{} // false where there is only a controller
+	if b.replicas || !asked || b.member.epoch == metadata.NoBrokerEpoch || metadata.BrokerEpoch(b.image.Offset()) < b.member.epoch {
 		return
+	}
+	switch self := b.image.Broker(b.node); {
+	case self == nil:
+		b.Log(env.Warn, "the broker was unregistered while it started, and registers anew", "epoch", b.member.epoch)
+		b.member.epoch = metadata.NoBrokerEpoch
+		b.again(joinPause, b.join)
+		return
+	case self.Incarnation != b.member.incarnation:
+		b.fail(fmt.Errorf("another process is registered as broker %d", b.node))
+		return
+	case self.Epoch != b.member.epoch:
+		b.member.epoch = self.Epoch // it was unregistered, and a request that came late has registered it again
 	}
 	b.replicas = true
 	b.setStraysAside()

@@ -37,38 +37,37 @@ type metadataLog struct{ *storage.Log }
 // AdvanceStart moves the log start. The quorum does so only behind a checkpoint that is durable, so nothing waits for it.
 func (m metadataLog) AdvanceStart(o record.Offset) { m.Log.AdvanceStart(o, func(error) {}) }
 
-// openMetadata finds or makes the metadata log. A node that is no controller has none: it keeps the image in memory.
-func (b *Broker) openMetadata() {
-	if !b.config.Controller {
-		b.startQuorum(nil)
-		return
+// startQuorum has this node take part in the quorum with the log that it has, if it has one.
+func (b *Broker) startQuorum(log *storage.Log) {
+	dir := ""
+	if log != nil {
+		dir = log.Dir()
 	}
-	id := quorum.Partition()
-	if log := b.store.Log(id); log != nil {
-		log.Configure(b.metadataTopic())
-		b.startQuorum(log)
-		return
+	b.newQuorum(b.quorumDirectory(), dir)
+	if log == nil {
+		b.quorum.Start(nil)
+	} else {
+		b.quorum.Start(metadataLog{log})
 	}
-	for _, bad := range b.store.Offline() {
-		if bad.ID == id {
-			b.fail(fmt.Errorf("the metadata log cannot be used: %w", bad.Err))
-			return
-		}
-	}
-	b.store.Create(id, quorum.TopicName, b.metadataTopic(), func(log *storage.Log, err error) {
-		if err != nil {
-			b.fail(fmt.Errorf("create the metadata log: %w", err))
-			return
-		}
-		b.startQuorum(log)
-	})
+	b.beginMembership()
 }
 
-func (b *Broker) startQuorum(log *storage.Log) {
+// beginMembership has a broker of a cluster look for its controller.
+func (b *Broker) beginMembership() {
+	if b.config.IsBroker && !b.config.Lone() {
+		b.join()
+	}
+	if !b.config.IsBroker {
+		b.serve()
+	}
+}
+
+// newQuorum makes this node's part in the quorum, which knows it by a directory; dir is the metadata log's.
+func (b *Broker) newQuorum(directory quorum.Directory, dir string) {
 	millis := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	meta := b.store.Meta()
 	o := quorum.Options{
-		Node: b.node, Directory: quorum.Directory(meta.Directory), ClusterID: meta.ClusterID, Lane: laneQuorum,
+		Node: b.node, Directory: directory, ClusterID: meta.ClusterID, Lane: laneQuorum, Dir: dir,
 		Bootstrap: b.config.Bootstrap, Observer: !b.config.Controller || !b.config.Lone() && len(b.config.Voters) == 0,
 		ElectionTimeout:  millis(b.config.ElectionTimeoutMillis),
 		ElectionBackoff:  millis(b.config.ElectionBackoffMaxMillis),
@@ -85,24 +84,10 @@ func (b *Broker) startQuorum(log *storage.Log) {
 	if b.config.Lone() {
 		o.Voters, o.Bootstrap = []quorum.Voter{{ID: b.node, Address: o.Address}}, nil
 	}
-	if log != nil {
-		o.Dir = log.Dir()
-	}
 	b.quorum = quorum.New(quorum.Ports{Disk: b.Disk, Jobs: b.Jobs, Clock: b.Clock, Rand: b.Rand}, o, quorum.Events{
 		Restore: b.restore, Apply: b.applyEntry, Snapshot: func() []byte { return b.image.Snapshot() },
-		Leading: b.leading, Send: b.sendPayload, Failed: b.fail,
+		Leading: b.leading, Send: b.sendPayload, Failed: b.fail, Damaged: b.metadataDamaged,
 	})
-	if log == nil {
-		b.quorum.Start(nil)
-	} else {
-		b.quorum.Start(metadataLog{log})
-	}
-	if b.config.IsBroker && !b.config.Lone() {
-		b.join()
-	}
-	if !b.config.IsBroker {
-		b.serve()
-	}
 }
 
 // sendPayload sends what the quorum has to say to another node.

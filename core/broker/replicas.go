@@ -127,6 +127,9 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 		})
 		return
 	}
+	if b.cluster != nil {
+		b.store.Identify(p.ID, p.Topic) // then it can be copied anew
+	}
 	for _, bad := range b.store.Offline() {
 		if bad.ID == p.ID {
 			b.Log(env.Error, "partition is offline", "topic", p.Topic, "partition", p.ID.Index, "error", bad.Err)

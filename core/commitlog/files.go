@@ -83,6 +83,18 @@ func writeTruncation(d env.Disk, dir string, u unfinished) error {
 	return checkpoint.Write(d, dir, truncationFile, checkpoint.EncodeLines([]string{line}))
 }
 
+// removeMark removes it for good. It must not come back: what has been flushed since would count for less than it is, and damage there for a torn
+// end (L7).
+func removeMark(d env.Disk, dir string) error {
+	if err := removeFile(d, join(dir, truncationFile)); err != nil {
+		return fmt.Errorf("remove the mark of a truncation: %w", err)
+	}
+	if err := d.SyncDir(dir); err != nil {
+		return fmt.Errorf("remove the mark of a truncation of %s: %w", dir, err)
+	}
+	return nil
+}
+
 // readTruncation reads what writeTruncation wrote; ok is false if there is nothing.
 func readTruncation(d env.Disk, dir string) (u unfinished, ok bool, err error) {
 	_, err = readRows(d, dir, truncationFile, 4, func(row []int64) {

@@ -225,3 +225,14 @@ func (l *Log) Checkpointed(m Mark) {
 		t.marked, t.unmark = false, true
 	}
 }
+
+// TakeUnmark returns the job that removes the mark of a truncation from a log that is closed, if a checkpoint has said all that the log holds; nil if
+// there is nothing to remove. From a log in use it goes with the next Writes.
+func (l *Log) TakeUnmark() func() error {
+	if !l.closed || !l.truncation.unmark {
+		return nil
+	}
+	l.truncation.unmark = false
+	disk, dir := l.lane.disk, l.lane.dir
+	return func() error { return removeMark(disk, dir) }
+}

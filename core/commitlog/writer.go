@@ -80,12 +80,8 @@ func (w *Writes) keepRebuilt() error {
 func (w *Writes) truncate() error {
 	lane := w.lane
 	if w.cut.unmark {
-		if err := removeFile(lane.disk, join(lane.dir, truncationFile)); err != nil {
-			return fmt.Errorf("remove the mark of a truncation: %w", err)
-		}
-		// It must not come back: what has been flushed since would count for less than it is, and damage there for a torn end (L7).
-		if err := lane.disk.SyncDir(lane.dir); err != nil {
-			return fmt.Errorf("remove the mark of a truncation of %s: %w", lane.dir, err)
+		if err := removeMark(lane.disk, lane.dir); err != nil {
+			return err
 		}
 	}
 	note := unfinished{w.cut.to, w.mark.generation, w.cut.restarts, w.cut.restart}

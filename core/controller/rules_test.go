@@ -281,6 +281,20 @@ var stories = []struct {
 		{"unregister 1", "leader 2 isr [2 3]"},
 		{"unregister 1", "BROKER_ID_NOT_REGISTERED"},
 	}},
+	{"I8: who is unregistered stays eligible, and comes back as one that may have lost what it had not synced", []ConfigValue{two, async}, [][2]string{
+		{"fence 3", "leader 1 isr [1 2]"},
+		{"fence 2", "leader 1 isr [1] elr [2]"},
+		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"unclean 2", "leader 1 isr [1] last [2]"},
+	}},
+	{"I8: under sync it comes back as it was, with the same disk", []ConfigValue{two}, [][2]string{
+		{"fence 3", "leader 1 isr [1 2]"},
+		{"fence 2", "leader 1 isr [1] elr [2]"},
+		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"unclean 2", "leader 1 isr [1] elr [2]"},
+		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"wiped 2", "leader 1 isr [1]"},
+	}},
 	{"KIP-455: to go back needs somebody who is complete", nil, [][2]string{
 		{"to 4 1", "leader 1 isr [1 2 3] adding [4] removing [2 3] of [4 1 2 3]"},
 		{"fence 4", "leader 1 isr [1 2 3] adding [4] removing [2 3] of [4 1 2 3]"},
@@ -513,6 +527,15 @@ func TestMinimumRisesBeforeItIsUsed(t *testing.T) {
 	if got := c.do("fence 2"); got != "leader 1 isr [1]" || c.state().MinISR != 1 {
 		t.Errorf("%s, minimum %d", got, c.state().MinISR)
 	}
+	for _, steps := range []string{"fence 2", "fence 1", "clean 2", "unclean 1", "wiped 3", "lost 3", "lost 1", "fence 1, unfence 1, isr 2 3 1, preferred"} {
+		c := newReplicated()
+		c.Static = config.Overrides{{Key: "min.insync.replicas", Value: "3"}}
+		for what := range strings.SplitSeq(steps, ", ") {
+			if got := c.do(what); c.state().MinISR != 1 || !strings.HasPrefix(got, "leader") {
+				t.Errorf("%s of %q: %s, minimum %d", what, steps, got, c.state().MinISR)
+			}
+		}
+	}
 }
 
 func TestReassignFactor(t *testing.T) {
@@ -742,6 +765,14 @@ func TestSessions(t *testing.T) {
 	c.do("unfence 3")
 	if !s.Alive(3, second(28)) || len(s.Expired(second(20))) != 2 {
 		t.Error(s.Expired(second(20)))
+	}
+	if s.Others(1) != 1 {
+		t.Error("the others know", s.Others(1))
+	}
+	c.do("clean 3")
+	c.do("unfence 3")
+	if s.Others(1) != record.NoOffset {
+		t.Error("what an earlier life knew counts", s.Others(1))
 	}
 }
 

@@ -354,3 +354,27 @@ func TestElectedWhileLoading(t *testing.T) {
 		}
 	}
 }
+
+// TestElectedUnheardOf: the replica leads in another epoch, of which the coordinator has not been told yet: a timer of a shard, say, is faster. Nothing is written or
+// told by what was known in the epoch before, for others may have written since (C10).
+func TestElectedUnheardOf(t *testing.T) {
+	r := newRig(t)
+	r.runtime.Elected(0, r)
+	r.put("a", "k", "1")
+	r.commit()
+	h := r.shard().host
+	r.expect("loaded 0", "a NONE")
+	for what, elect := range map[string]func(){"elected again": func() { r.epoch++ }, "deposed": func() { r.leads = false }} {
+		elect()
+		written := len(r.batches)
+		told := func(code wire.ErrorCode) { r.story = append(r.story, "told "+code.String()) }
+		code := h.Append(Batch{Records: []Record{{Key: []byte("k"), Value: []byte("2")}}}, told)
+		mark := h.EndTransaction(1, 0, record.Marker{Type: record.Commit}, told)
+		if code != wire.NotCoordinator || mark != wire.NotCoordinator || len(r.batches) != written {
+			t.Errorf("%s: %v and %v, %d batches are written", what, code, mark, len(r.batches)-written)
+		}
+		h.Settle(told)
+		r.expect("told NOT_COORDINATOR")
+		r.epoch, r.leads = 0, true
+	}
+}

@@ -24,6 +24,7 @@ type consumers struct {
 	clients []*client
 	names   int
 	open    int
+	quiet   bool // no answer is lost any more
 }
 
 // client is one member's own view.
@@ -114,7 +115,7 @@ func (m *consumers) heard(c *client, r *Beat, out BeatReply) {
 	if c.dead {
 		return
 	}
-	if rapid.IntRange(0, 4).Draw(m.t, "lost") == 0 {
+	if !m.quiet && rapid.IntRange(0, 4).Draw(m.t, "lost") == 0 {
 		c.full = true
 		c.connection++
 		return
@@ -187,6 +188,7 @@ func (m *consumers) check() {
 
 // calm lets everybody speak until nothing changes any more.
 func (m *consumers) calm() {
+	m.quiet = true
 	for range 40 {
 		m.settled()
 		for _, c := range m.clients {

@@ -412,26 +412,38 @@ func TestDiscardIsCutShort(t *testing.T) {
 	}
 }
 
+// TestHoldsUntilTheNameIsGone: a replay at the next start would meet the entries of a log in a file that nobody needs and that has not been used again.
 func TestHoldsUntilTheNameIsGone(t *testing.T) {
 	w := newWorld(t, 1, tiny)
 	w.open()
+	rare := partition(77)
+	if w.j.Holds(rare) {
+		t.Fatal("holds a log that was never there")
+	}
+	w.counter++
+	w.j.Add(Entry{Kind: Join, Log: rare})
 	for range 4 {
 		w.add(3000)
 		w.add(3000)
 		w.commit()
 	}
-	w.syncOldest()
-	log := w.logOf(1)
-	if !w.j.Holds(log) {
-		t.Fatal("a file that is only idle is forgotten already")
-	}
 	for w.j.Sealed() > 0 {
+		if !w.j.Holds(rare) {
+			t.Fatal("a file that keeps its name is forgotten already")
+		}
+		w.j.Safe(rare, w.j.DurableSeq())
 		w.syncOldest()
+	}
+	if !w.j.Holds(rare) {
+		t.Fatal("a file that is only idle is forgotten already")
 	}
 	for w.prepare() {
 	}
-	if w.j.Holds(partition(77)) {
-		t.Fatal("holds a log that was never there")
+	if w.j.Holds(rare) {
+		t.Fatal("a file that is used again is remembered")
+	}
+	if !w.j.Holds(w.logOf(1)) && !w.j.Holds(w.logOf(2)) {
+		t.Fatal("the present file is forgotten")
 	}
 }
 

@@ -332,7 +332,10 @@ func (h *history) change() (touches string, records []Record) {
 		h.ids++
 		return "", []Record{&TopicCreated{record.TopicID{h.ids}, fmt.Sprintf("%c-%d", 'a'+h.ids*7%26, h.ids)}}
 	case 1:
-		return fmt.Sprint("broker ", node), []Record{&BrokerRegistered{ID: node, Epoch: NoBrokerEpoch, Incarnation: UUID{byte(node)}, Fenced: removed}}
+		return fmt.Sprint("broker ", node), []Record{&BrokerRegistered{
+			ID: node, Epoch: NoBrokerEpoch, Incarnation: UUID{byte(node)}, Fenced: removed, Changed: record.NoOffset, Rack: key,
+			Directories: []UUID{{1, byte(node)}, {2, byte(node)}}, Endpoints: []Endpoint{{"PLAINTEXT", "host", 9092, int16(node)}}, Features: []FeatureRange{{key, 1, 3}},
+		}}
 	case 2:
 		return "", []Record{&BrokerConfigured{Broker: node - 1, Key: key, Value: "1", Removed: removed}}
 	case 3:
@@ -343,7 +346,11 @@ func (h *history) change() (touches string, records []Record) {
 		if b := h.image.Broker(node); b != nil && removed {
 			return fmt.Sprint("broker ", node), []Record{&BrokerUnregistered{node, b.Epoch}}
 		} else if b != nil {
-			return fmt.Sprint("broker ", node), []Record{&BrokerChanged{ID: node, Epoch: b.Epoch, Fenced: !b.Fenced, ShuttingDown: removed}}
+			changed := &BrokerChanged{ID: node, Epoch: b.Epoch, Fenced: rapid.Bool().Draw(h.t, "fenced"), ShuttingDown: rapid.Bool().Draw(h.t, "stopping")}
+			if len(b.Directories) > 1 && key == "segment.bytes" {
+				changed.Failed = b.Directories[:1]
+			}
+			return fmt.Sprint("broker ", node), []Record{changed}
 		}
 		return "", nil
 	}
@@ -361,6 +368,9 @@ func (h *history) change() (touches string, records []Record) {
 			old := topic.Partitions[i]
 			p.Epoch, p.LeaderEpoch = old.Epoch+1, old.LeaderEpoch+record.Epoch(node%2)
 			p.ELR = slices.Clone(old.ISR)
+			p.Recovering, p.MinISR, p.Flush = removed, int32(node), Flush(node%3)
+			p.LastKnownELR, p.Adding, p.Removing = []record.NodeID{node + 2}, []record.NodeID{node + 1}, []record.NodeID{node}
+			p.Directories = []UUID{{1, byte(node)}, LostDirectory}
 		}
 		return touches, []Record{&PartitionChanged{topic.ID, int32(i), p}}
 	}

@@ -584,3 +584,122 @@ func TestDeleteWaitsForFollowers(t *testing.T) {
 	}
 	c.inspect(a)
 }
+
+// TestDeleteWaitsForWhoMayLead: a broker that is fenced, and whose replica may be elected when it comes back, has to know what was deleted (R3).
+func TestDeleteWaitsForWhoMayLead(t *testing.T) {
+	c, a, b, z := newScenario(t, 3)
+	a.put(4)
+	b.follow()
+	z.follow()
+	b.follow()
+	c.fence(z.id, "session over")
+	a.learn(len(c.history))
+	b.learn(len(c.history))
+	if s := a.p.state; !slices.Equal(s.ELR, []record.NodeID{z.id}) || a.p.HighWatermark() != 4 {
+		t.Fatalf("%v are eligible, the mark is %d", s.ELR, a.p.HighWatermark())
+	}
+	answered := false
+	a.p.DeleteRecords(3, nil, func(o record.Offset, e wire.ErrorCode) {
+		answered = true
+		if o != 3 || e != wire.None || z.p.StartOffset() != 3 {
+			t.Errorf("answered with %d and %v, the log that is eligible begins at %d", o, e, z.p.StartOffset())
+		}
+	})
+	a.work(30)
+	b.follow()
+	a.p.Tick(c.clock.Now())
+	if answered || b.p.StartOffset() != 3 {
+		t.Errorf("answered (%v) while who may be elected begins at %d", answered, z.p.StartOffset())
+	}
+	m := c.copy()
+	m.active[z.id] = true
+	c.decide(m, "let in again")
+	a.learn(len(c.history))
+	z.learn(len(c.history))
+	z.follow()
+	if !answered {
+		t.Error("not answered although all logs begin there")
+	}
+}
+
+// TestMarkWaitsWhateverTheAnswer (KIP-497): the wish was carried out and its answer lost. What the leader hears when it asks again does not say that it was not.
+func TestMarkWaitsWhateverTheAnswer(t *testing.T) {
+	for _, code := range []wire.ErrorCode{wire.InvalidUpdateVersion, wire.FencedLeaderEpoch, wire.NotController, wire.UnknownServerError} {
+		c, a, b, z := newScenario(t, 1)
+		c.suspend(z)
+		a.learn(len(c.history))
+		b.learn(len(c.history))
+		z.learn(len(c.history))
+		z.exchange()
+		wish := c.changes[0].c
+		c.grant()
+		a.p.ISRAltered(wish, ISRAnswer{Code: code})
+		c.clock.Advance(2 * lagMax)
+		a.put(2)
+		b.follow()
+		if c.top != 0 {
+			t.Errorf("%v: %d are committed without the new member", code, c.top)
+		}
+		z.follow()
+		c.inspect(a)
+		if c.top != 2 {
+			t.Errorf("%v: %d are committed", code, c.top)
+		}
+	}
+}
+
+// TestFollowerThatStandsStill is taken out of the ISR, however well its broker is.
+func TestFollowerThatStandsStill(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(1)
+	b.follow()
+	z.follow()
+	a.put(2)
+	b.follow()
+	if c.top != 1 {
+		t.Fatalf("%d are committed without a member", c.top)
+	}
+	for range 3 {
+		c.clock.Advance(lagMax / 2)
+		b.follow()
+		a.p.Tick(c.clock.Now())
+	}
+	c.grant()
+	a.learn(len(c.history))
+	if isr := c.now().state.ISR; c.top != 3 || slices.Contains(isr, z.id) || len(isr) != 2 {
+		t.Errorf("%d are committed, ISR %v", c.top, isr)
+	}
+}
+
+// TestDeletesUpToTheMark: records that are not committed cannot be deleted, and what was deleted stays so (R1).
+func TestDeletesUpToTheMark(t *testing.T) {
+	_, a, b, z := newScenario(t, 1)
+	a.put(3)
+	b.follow()
+	z.follow()
+	a.put(2)
+	b.follow()
+	low, code := record.Offset(-3), wire.UnknownServerError
+	remove := func(to record.Offset) {
+		low, code = -3, wire.UnknownServerError
+		a.p.DeleteRecords(to, nil, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
+	}
+	for _, to := range []record.Offset{-2, 4, 5, 6} {
+		if remove(to); low != -1 || code != wire.OffsetOutOfRange {
+			t.Errorf("up to %d, where 3 are committed: %d and %v", to, low, code)
+		}
+	}
+	z.follow()
+	for _, q := range []struct{ to, low record.Offset }{{1, 1}, {2, 2}, {1, 2}, {0, 2}} {
+		remove(q.to)
+		a.work(30)
+		b.follow()
+		z.follow()
+		if low != q.low || code != wire.None {
+			t.Errorf("up to %d: %d and %v, want %d", q.to, low, code, q.low)
+		}
+	}
+	if remove(6); low != -1 || code != wire.OffsetOutOfRange {
+		t.Errorf("beyond the end: %d and %v", low, code)
+	}
+}

@@ -199,7 +199,8 @@ func (q *Quorum) promotion() (next confChange, ok bool) {
 	return next, ok
 }
 
-// replacement finds a node that has lost its disk. A learner that has lost it goes, another begins.
+// replacement finds a node that has lost its disk. A learner that has lost it goes, but never as the last one of its node: nobody would know any more that
+// the node is to vote.
 func (q *Quorum) replacement() (next confChange, ok bool) {
 	now := q.Clock.Now()
 	for _, e := range q.members.list {
@@ -222,11 +223,11 @@ func (q *Quorum) replacement() (next confChange, ok bool) {
 			if o.node != nodeID(e.id) || o.directory == directory || !o.wants || now.Sub(o.heard) >= q.FetchTimeout {
 				continue
 			}
-			if e.learner {
-				return confChange{kind: raftpb.ConfChangeRemoveNode, id: e.id}, true
-			}
-			if q.members.others(o.node, e.directory) == 0 && len(q.members.list) < maxMembers {
+			switch others := q.members.others(o.node, e.directory); {
+			case others == 0 && len(q.members.list) < maxMembers:
 				return q.learner(o.node, o.directory, o.address), true
+			case others > 0 && e.learner:
+				return confChange{kind: raftpb.ConfChangeRemoveNode, id: e.id}, true
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"lignum/core/env"
+	"lignum/core/invariant"
 	"lignum/core/record"
 )
 
@@ -17,8 +18,10 @@ import (
 //     Payloads with another are dropped.
 //   - One of the first voters whose quorum-state does not say that it is a member asks all the others whether they know it by
 //     another directory. It takes part only once each of them has answered that it does not, and that it has noted the present one. If one
-//     does know another, the node stays an observer, and the leader replaces the member that it was, see change.go. If the directory is the
-//     same, only the metadata log was lost: then the node stays an observer until it is removed and added again.
+//     does know another, the node stays an observer, and the leader replaces the member that it was, see change.go.
+//
+// A metadata log that was lost or cannot be used, while the rest of the disk is there, is the same to the quorum: the owner gives the node
+// another directory here before it has a log again. Until it has one it may follow as an observer, see Equip.
 //
 // Everybody else becomes a member only when it finds itself, node and directory, among the members in the committed log; raft's id in it is
 // its own alone.
@@ -185,6 +188,21 @@ func (q *Quorum) adopt() {
 		})
 		return nil
 	})
+}
+
+// Equip gives an observer that was started without a log an empty one, under its present directory: so it can be a member again. As what it was
+// before, with another directory, it must never take part again; the quorum that it has followed replaces that member.
+func (q *Quorum) Equip(log Log, dir string) {
+	if q.failure != nil {
+		return
+	}
+	if q.log != nil || q.node != nil || log.EndOffset() > 0 {
+		invariant.Violated("a log that ends at %d for a node that has one, or is a member (M1)", log.EndOffset())
+	}
+	q.log, q.Dir = log, dir
+	q.saved = q.firstState()
+	q.saved.self, q.identity.denied = 0, true // whoever it was at first
+	q.wanted = q.saved
 }
 
 // begun starts raft behind a checkpoint of what was pulled.

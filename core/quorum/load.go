@@ -80,10 +80,6 @@ func (q *Quorum) beginLog() error {
 	q.saved, q.wanted = l.state, l.state
 	q.roster = firstMembers(l.state.voters, q.Options.Voters)
 	if s := l.snapshot; s != nil {
-		if err := q.events.Restore(positionOf(s.index, s.term), s.image); err != nil {
-			return fmt.Errorf("restore %s: %w", s.name(), err)
-		}
-		s.image = nil
 		q.entries.index, q.entries.term, q.roster = s.index, s.term, s.members
 		q.applied = s.index
 		q.shown, q.shownTerm = s.index, s.term
@@ -165,12 +161,12 @@ func (q *Quorum) took(p []byte) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("metadata log at %d: %w", l.next, err)
+			return fmt.Errorf("%w: metadata log at %d: %w", ErrCorrupt, l.next, err)
 		}
 		p = rest
 		e, err := entryOf(b)
 		if err != nil {
-			return fmt.Errorf("metadata log at %d: %w", b.BaseOffset(), err)
+			return fmt.Errorf("%w: metadata log at %d: %w", ErrCorrupt, b.BaseOffset(), err)
 		}
 		if b.BaseOffset() != l.next {
 			return fmt.Errorf("%w: metadata log goes on with %d behind %d", ErrCorrupt, b.BaseOffset(), l.next)
@@ -200,7 +196,6 @@ func (q *Quorum) took(p []byte) error {
 // loaded starts raft on what was read.
 func (q *Quorum) loaded() error {
 	l := q.loading
-	q.loading = nil
 	q.members = q.roster.clone()
 	q.entries.conf = q.roster.conf()
 	q.entries.append(l.read)
@@ -212,6 +207,12 @@ func (q *Quorum) loaded() error {
 		return fmt.Errorf("%w: the metadata log ends at %d, but %d entries were committed", ErrCorrupt, q.entries.last(), commit)
 	case last > l.state.term:
 		return fmt.Errorf("%w: the metadata log has an entry of term %d, but %s says %d", ErrCorrupt, last, stateName, l.state.term)
+	}
+	q.loading = nil // all of it is as it was written
+	if s := l.snapshot; s != nil {
+		if err := q.events.Restore(positionOf(s.index, s.term), s.image); err != nil {
+			return fmt.Errorf("restore %s: %w", s.name(), err)
+		}
 	}
 	q.entries.hard = &raftpb.HardState{Term: new(l.state.term), Vote: new(l.state.vote), Commit: new(commit)}
 	q.term, q.known = l.state.term, l.state.term

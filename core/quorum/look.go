@@ -8,3 +8,6 @@ func CheckpointImage(p []byte) (index uint64, image []byte, err error) {
 	}
 	return c.index, c.image, nil
 }
+
+// Votes reports whether this node takes part as a voter, as far as it has heard. It is for those who look at a node from outside.
+func (q *Quorum) Votes() bool { return q.node != nil && q.votes() }

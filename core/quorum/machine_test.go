@@ -114,6 +114,7 @@ func (m *machine) boot() {
 		Leading: m.lead,
 		Send:    func(o quorum.Outgoing) { m.outbox = append(m.outbox, o) },
 		Failed:  func(err error) { m.failure = err },
+		Damaged: func(err error) { m.failure = err },
 	})
 	if m.diskless {
 		m.q.Start(nil)

@@ -154,6 +154,8 @@ type Events struct {
 	Send func(o Outgoing)
 	// Failed is called once if the disk fails or holds what cannot be. Nothing else happens after that.
 	Failed func(error)
+	// Damaged is called instead if what was to be read at the start cannot be read, or is not what was written. Nothing was sent, restored or applied.
+	Damaged func(error)
 }
 
 // Outgoing is a payload on its way.
@@ -323,8 +325,18 @@ func (q *Quorum) fail(err error) {
 		return
 	}
 	err = fmt.Errorf("metadata quorum: %w", err)
+	damaged := q.loading != nil && unusable(err)
 	q.end(err)
+	if damaged {
+		q.events.Damaged(err)
+		return
+	}
 	q.events.Failed(err)
+}
+
+// unusable says whether an error is about what is on the disk, and not about the disk.
+func unusable(err error) bool {
+	return errors.Is(err, ErrCorrupt) || errors.Is(err, env.ErrUnreadable) || errors.Is(err, commitlog.ErrCorrupt) || errors.Is(err, record.ErrCorrupt)
 }
 
 func (q *Quorum) end(err error) {

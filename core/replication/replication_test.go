@@ -458,6 +458,17 @@ func TestNearestReplica(t *testing.T) {
 	if got := r.consume(2, id, 2, "rack2"); got.Error != wire.None || len(got.Records) > 0 {
 		t.Errorf("a follower serves what is not committed: %v, %d bytes", got.Error, len(got.Records))
 	}
+	s := r.states[id]
+	s.ISR = []record.NodeID{0, 1}
+	r.decide(id, s)
+	r.run(10 * time.Millisecond)
+	if got := r.consume(0, id, 0, "rack2"); got.Preferred != -1 || len(got.Records) == 0 {
+		t.Errorf("a reader is sent to %d, which is not in sync, and gets %d bytes", got.Preferred, len(got.Records))
+	}
+	r.brokers[2].cluster.Leased = func() bool { return false }
+	if got := r.consume(2, id, 0, "rack2"); got.Error != wire.NotLeaderOrFollower || len(got.Records) > 0 {
+		t.Errorf("a follower that has lost touch with the controller serves readers: %v, %d bytes", got.Error, len(got.Records))
+	}
 }
 
 // TestMarkGoesToReadersAtOnce: with readers at the followers the mark does not wait for the fetch that the leader holds.

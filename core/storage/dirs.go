@@ -43,6 +43,7 @@ type Offline struct {
 	Topic string
 	Dir   string
 	Err   error // names the file and the position
+	named bool  // it does not say whose it is: only its name does
 }
 
 // Usage reports the size of the volume and what is free on it. The sizes of the logs are their own (Log.Size).

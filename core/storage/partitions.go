@@ -197,6 +197,9 @@ func (s *Store) takeOut(r *removal) {
 		s.drop(l)
 	} else if i := slices.IndexFunc(s.offline, func(o Offline) bool { return o.ID == id }); i >= 0 {
 		r.dir = s.offline[i].Dir
+		if s.offline[i].named && r.aside == nil {
+			r.aside = func(string) {} // it may be another's: nothing is removed
+		}
 		s.offline = slices.Delete(s.offline, i, i+1)
 		s.checkpoints.forget(r.dir)
 	} else if i := slices.IndexFunc(s.making, func(m *making) bool { return m.id == id && m.unwanted == nil }); i >= 0 {
@@ -309,6 +312,8 @@ func (s *Store) ended(r *removal, to string, err error) {
 	}
 	s.journal.Safe(r.id, s.journal.DurableSeq())
 	switch {
+	case r.aside != nil && r.dir == "":
+		r.aside("nowhere") // it was missing
 	case r.aside != nil:
 		r.aside(to)
 	case r.dir != "":

@@ -181,6 +181,53 @@ func TestUnreadableLogEnds(t *testing.T) {
 	}
 }
 
+// TestNamedByItsDirectory: a directory that does not say whose it is any more can be set aside by its name. If the partition of that name is deleted, it is
+// kept all the same: it may be another's.
+func TestNamedByItsDirectory(t *testing.T) {
+	for _, aside := range []bool{false, true} {
+		w, bad, good := unreadableWorld(t)
+		dir, topic := bad.log.Dir(), bad.log.Topic()
+		w.blindTo(dir + "/partition.metadata")
+		w.boot()
+		w.verify(false)
+		w.store.Identify(good.id, good.log.Topic())
+		w.store.Identify(bad.id, topic)
+		if off := w.store.Offline(); len(off) != 1 || off[0].ID != bad.id || off[0].Dir != dir || !errors.Is(off[0].Err, env.ErrUnreadable) {
+			t.Fatalf("%+v", off)
+		}
+		ended := 0
+		if aside {
+			w.store.SetAside(bad.id, func(_ string, err error) { ended++ })
+		} else {
+			w.store.Delete(bad.id, func(error) { ended++ })
+		}
+		w.settle()
+		w.clock.Advance(time.Minute)
+		w.store.Tick()
+		w.settle()
+		w.blind = nil
+		kept := ""
+		entries, err := w.disk.ReadDir(rootDir)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name, dir+".") && strings.HasSuffix(e.Name, straySuffix) {
+				kept = e.Name
+			}
+		}
+		if err != nil || ended != 1 || kept == "" || len(w.restNames()) > 0 || len(w.store.Offline()) > 0 {
+			t.Fatalf("aside %v: %v, ended %d, kept %q, there are %v, offline %v", aside, err, ended, kept, w.restNames(), w.store.Offline())
+		}
+		w.store.Create(bad.id, topic, config.DefaultTopic(), func(_ *Log, err error) {
+			if ended++; err != nil {
+				t.Error(err)
+			}
+		})
+		w.settle()
+		if ended != 2 {
+			t.Error("the name is not free")
+		}
+	}
+}
+
 // TestBadRest: what a rest file holds is as dear as what the log does.
 func TestBadRest(t *testing.T) {
 	for _, rot := range []bool{false, true} {

@@ -78,14 +78,26 @@ func (s *Store) closeLogs() {
 	}
 }
 
-// leaveMarker is the last step. Beside a partition that is offline or damaged no stop is clean: the next start would take what is bad there for good, and
+// leaveMarker is the last step. What logs remember of truncations goes before it: the checkpoints say that all is flushed, and a start that is cut short
+// behind this stop takes the marker away. Beside a partition that is offline or damaged no stop is clean: the next start would take what is bad there for good, and
 // the log for shorter than what was promised of it (L7).
 func (s *Store) leaveMarker() {
 	st, disk, closeJournal := s.stopper, s.Disk, s.journal.Close()
 	clean := len(s.offline) == 0 && !slices.ContainsFunc(s.order, func(l *Log) bool { return l.damaged })
 	st.step = ending
+	var unmarks []func() error
+	for _, l := range s.order {
+		if job := l.TakeUnmark(); job != nil && !l.damaged {
+			unmarks = append(unmarks, job)
+		}
+	}
 	s.Jobs.Start(laneFiles, func() func() {
 		err := closeJournal()
+		for _, job := range unmarks {
+			if err == nil {
+				err = job()
+			}
+		}
 		if err == nil && clean {
 			err = checkpoint.Write(disk, rootDir, checkpoint.CleanShutdownFile, checkpoint.EncodeCleanShutdown(st.brokerEpoch))
 		}

@@ -24,6 +24,7 @@ type startup struct {
 // found is what the first job has read.
 type found struct {
 	meta        checkpoint.Meta
+	fresh       bool // meta.properties was made
 	clean       bool
 	brokerEpoch int64
 	dirs        []foundDir
@@ -129,7 +130,7 @@ func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, s
 func (f *found) readMeta(d env.Disk, want, fresh checkpoint.Meta) error {
 	p, err := checkpoint.Read(d, rootDir, checkpoint.MetaFile)
 	if errors.Is(err, env.ErrNotExist) {
-		f.meta = fresh
+		f.meta, f.fresh = fresh, true
 		return checkpoint.Write(d, rootDir, checkpoint.MetaFile, checkpoint.EncodeMeta(fresh))
 	}
 	if err != nil {
@@ -227,7 +228,7 @@ func (s *Store) open(f *found) {
 	s.startup.found = f
 	s.startup.replay = &replay{recovery: f.journal, plans: f.plans, keep: map[record.Partition]*keeper{}}
 	s.rests = f.rests
-	s.meta, s.clean, s.strays, s.brokerEpoch = f.meta, f.clean, f.strays, f.brokerEpoch
+	s.meta, s.fresh, s.clean, s.strays, s.brokerEpoch = f.meta, f.fresh, f.clean, f.strays, f.brokerEpoch
 	s.files = newFileBudget(f.openFiles)
 	if n := len(f.dirs); n > 0 {
 		// What the journal holds for a log that cannot be opened must not be given up, so it is all or nothing.

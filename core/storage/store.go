@@ -49,6 +49,7 @@ type Store struct {
 	state   state
 	failure error
 	meta    checkpoint.Meta
+	fresh   bool // this start has made the data directory
 	clean   bool // the last stop was clean
 	// brokerEpoch is what the marker of the clean stop said.
 	brokerEpoch int64
@@ -93,6 +94,9 @@ func New(p Ports, o Options, e Events) *Store {
 
 // Meta is who the directory belongs to; known once the store is ready.
 func (s *Store) Meta() checkpoint.Meta { return s.meta }
+
+// Fresh reports whether this start has made the data directory.
+func (s *Store) Fresh() bool { return s.fresh }
 
 // WasClean reports whether the broker before this one stopped cleanly, and under which broker epoch; -1 if it did not say.
 func (s *Store) WasClean() (clean bool, brokerEpoch int64) { return s.clean, s.brokerEpoch }

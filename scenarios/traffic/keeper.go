@@ -34,6 +34,8 @@ type Keeper struct {
 	State string
 	// Members are the ids of those who were in it, in order.
 	Members []string
+	// Idle are the partitions that a member wants and none has.
+	Idle []ledger.OffsetKey
 	// Asked and Fetched are when the last request began that told the state, and all offsets.
 	Asked, Fetched int64
 }
@@ -205,8 +207,30 @@ func (k *Keeper) describeConsumer(p *peer, done func(wire.ErrorCode, bool)) {
 			return
 		}
 		k.described(asked, wire.ErrorCode(got.Groups[0].ErrorCode), got.Groups[0].State, members)
+		k.deal(&got.Groups[0])
 		done(wire.ErrorCode(got.Groups[0].ErrorCode), true)
 	})
+}
+
+// deal looks for partitions that nobody has although a member wants them, as far as that can be told: not of members that name topics by an expression.
+func (k *Keeper) deal(g *kmsg.ConsumerGroupDescribeResponseGroup) {
+	k.Idle = nil
+	if !slices.ContainsFunc(k.lives, func(l *life) bool { return !l.benched && (l.classic || !l.o.Regex) }) {
+		return
+	}
+	has := map[ledger.OffsetKey]bool{}
+	for _, m := range g.Members {
+		for _, t := range m.Assignment.TopicPartitions {
+			for _, index := range t.Partitions {
+				has[ledger.OffsetKey{Topic: t.Topic, Index: index}] = true
+			}
+		}
+	}
+	for _, t := range k.targets() {
+		if !has[keyOf(t)] {
+			k.Idle = append(k.Idle, keyOf(t))
+		}
+	}
 }
 
 // described notes what a group is; one that does not exist is as good as empty.
@@ -220,11 +244,12 @@ func (k *Keeper) described(asked int64, code wire.ErrorCode, state string, membe
 		return
 	}
 	slices.Sort(members)
-	k.Members = members
+	k.Members, k.Idle = members, nil
 }
 
-// Settled reports whether the group was stable or empty, with its members and nobody else, and all its offsets were fetched, after some time (V6).
+// Settled reports whether the group was stable or empty, with its members and nobody else, and all that they want was dealt out, and all its offsets were fetched,
+// after some time (V6).
 func (k *Keeper) Settled(since int64) bool {
 	calm := k.State == "Stable" || k.State == "Empty" || k.State == "Dead"
-	return calm && k.Asked >= since && k.Fetched >= since && slices.Equal(k.Members, k.roll())
+	return calm && len(k.Idle) == 0 && k.Asked >= since && k.Fetched >= since && slices.Equal(k.Members, k.roll())
 }

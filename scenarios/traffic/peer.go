@@ -55,6 +55,8 @@ type Stage struct {
 
 	// Acked is told of every batch that was acknowledged as being on stable storage, if it is not nil.
 	Acked func(t *Target, b record.Batch, at record.Offset)
+	// Unregistered is told of every answer to a request to unregister a broker, and when it was asked for, if it is not nil.
+	Unregistered func(broker int32, asked int64, code wire.ErrorCode)
 	// Tell gets the clients' side of the story, if it is not nil.
 	Tell func(who, text string)
 
@@ -62,6 +64,7 @@ type Stage struct {
 	usedIDs   map[record.ProducerID]bool // that the broker has given out
 	loyals    int                        // clients that were made to linger
 	movers    uint64                     // administrators who have deposed a leader
+	removers  uint64                     // administrators who have a broker unregistered
 }
 
 // NewStage returns a stage without traffic.

@@ -108,6 +108,10 @@ func TestMeta(t *testing.T) {
 			t.Errorf("%q: %+v, %v", good, got, err)
 		}
 	}
+	m.Quorum = DirectoryID{2}
+	if again, err := ParseMeta(EncodeMeta(m)); err != nil || again != m {
+		t.Errorf("%+v, %v", again, err)
+	}
 	without := Meta{ClusterID: "c", NodeID: 0}
 	if got, err := ParseMeta(EncodeMeta(without)); err != nil || got != without {
 		t.Errorf("%+v, %v", got, err)

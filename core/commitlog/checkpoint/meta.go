@@ -32,6 +32,9 @@ type Meta struct {
 	NodeID    record.NodeID
 	// Directory is zero in the directories of Kafka before version 3.7.
 	Directory DirectoryID
+	// Quorum is the directory by which the metadata quorum knows this node, if that is not Directory: the metadata log was made anew in a
+	// directory that had lost it. Otherwise zero.
+	Quorum DirectoryID
 }
 
 // Keys of meta.properties. Version 1 is that of brokers without ZooKeeper.
@@ -40,6 +43,7 @@ const (
 	metaCluster   = "cluster.id"
 	metaNode      = "node.id"
 	metaDirectory = "directory.id"
+	metaQuorum    = "lignum.quorum.directory.id"
 )
 
 // EncodeMeta makes a meta.properties of version 1.
@@ -51,6 +55,9 @@ func EncodeMeta(m Meta) []byte {
 	fmt.Fprintf(&out, "%s=%d\n", metaNode, m.NodeID)
 	if !m.Directory.IsZero() {
 		fmt.Fprintf(&out, "%s=%s\n", metaDirectory, m.Directory)
+	}
+	if !m.Quorum.IsZero() {
+		fmt.Fprintf(&out, "%s=%s\n", metaQuorum, m.Quorum)
 	}
 	fmt.Fprintf(&out, "%s=1\n", metaVersion)
 	fmt.Fprintf(&out, "%s=%s\n", metaCluster, escape(m.ClusterID))
@@ -90,6 +97,11 @@ func parseMeta(p []byte) (Meta, error) {
 	if text, ok := properties[metaDirectory]; ok {
 		if m.Directory, err = ParseDirectoryID(text); err != nil {
 			return Meta{}, fmt.Errorf("%s: %w", metaDirectory, err)
+		}
+	}
+	if text, ok := properties[metaQuorum]; ok {
+		if m.Quorum, err = ParseDirectoryID(text); err != nil {
+			return Meta{}, fmt.Errorf("%s: %w", metaQuorum, err)
 		}
 	}
 	return m, nil
