@@ -26,7 +26,7 @@ import (
 // in the quorum before it makes one.
 
 // unledLimit is how long a node whose metadata log cannot be used waits for a leader before it gives up: another start may be able to read it.
-const unledLimit = time.Minute
+const unledLimit = 15 * time.Second
 
 // metadataLoss is what a node knows that follows the quorum without the metadata log that it had; its zero value is that of one that has it.
 type metadataLoss struct {

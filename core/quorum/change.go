@@ -17,16 +17,23 @@ import (
 //   - directory and address of a member are written down when it is heard of and they are not, or no longer, those in the log;
 //   - a learner that has caught up becomes a voter; if another member bears its node's number, that one is removed first;
 //   - an observer that bears a member's number and has another directory has lost its disk: it becomes a learner, under another id, once the
-//     member has been silent for FetchTimeout.
+//     member has been silent for FetchTimeout, counted from its addition at the earliest: an observer of before may be what the node was until then.
 type changes struct {
 	due      bool        // there may be something to do
 	since    env.Instant // when this node began to lead
 	inFlight confChange  // proposed and not applied; id 0: none
 	joining  joining
 	leaving  leaving
+	added    added
 	// As of the last beat, see watch.
 	lastIndex uint64
 	lastWall  env.Millis
+}
+
+// added is the last learner that this leader has added, and when.
+type added struct {
+	id uint64
+	at env.Instant
 }
 
 // joining is an AddVoter that has not been answered; done is nil if there is none.
@@ -212,23 +219,24 @@ func (q *Quorum) replacement() (next confChange, ok bool) {
 			continue
 		}
 		heard := q.changes.since
+		if e.id == q.changes.added.id {
+			heard = max(heard, q.changes.added.at)
+		}
 		if p := q.peers.get(e.id); p != nil {
 			heard = max(heard, p.heard)
 		}
 		if now.Sub(heard) < q.FetchTimeout {
 			continue // it is there: whoever else bears its number is a mistake
 		}
-		for i := range q.server.observers {
-			o := &q.server.observers[i]
-			if o.node != nodeID(e.id) || o.directory == directory || !o.wants || now.Sub(o.heard) >= q.FetchTimeout {
-				continue
-			}
-			switch others := q.members.others(o.node, e.directory); {
-			case others == 0 && len(q.members.list) < maxMembers:
-				return q.learner(o.node, o.directory, o.address), true
-			case others > 0 && e.learner:
-				return confChange{kind: raftpb.ConfChangeRemoveNode, id: e.id}, true
-			}
+		o := q.server.newest(nodeID(e.id))
+		if o == nil || o.directory == directory || !o.wants || now.Sub(o.heard) >= q.FetchTimeout {
+			continue
+		}
+		switch others := q.members.others(o.node, e.directory); {
+		case others == 0 && len(q.members.list) < maxMembers:
+			return q.learner(o.node, o.directory, o.address), true
+		case others > 0 && e.learner:
+			return confChange{kind: raftpb.ConfChangeRemoveNode, id: e.id}, true
 		}
 	}
 	return next, false
@@ -241,6 +249,9 @@ func (q *Quorum) changed(e *raftpb.Entry, change confChange, is bool) {
 		return
 	}
 	c.due = true
+	if change.kind == raftpb.ConfChangeAddLearnerNode {
+		c.added = added{change.id, q.Clock.Now()}
+	}
 	if change == c.inFlight {
 		c.inFlight = confChange{}
 	}

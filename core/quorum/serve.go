@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lignum/core/env"
+	"lignum/core/record"
 )
 
 // server answers pulls.
@@ -199,6 +200,16 @@ func (s *server) expire(now env.Instant, current *members) {
 			return now.Sub(o.heard) > observerSession || current.named(o.node, o.directory) != nil
 		})
 	}
+}
+
+// newest is the observer of a node that was heard last: it may have been there with another directory. It is nil if there is none.
+func (s *server) newest(node record.NodeID) (last *observer) {
+	for i := range s.observers {
+		if o := &s.observers[i]; o.node == node && (last == nil || o.heard > last.heard) {
+			last = o
+		}
+	}
+	return last
 }
 
 // close answers everything that is held back.

@@ -18,8 +18,10 @@ func (p *Partition) Succeed(old *Partition) {
 	p.Join(old)
 }
 
-// Join opens the books of a partition that its topic has been given later, or again: changes of the policy may be under way.
+// Join opens the books of a partition that its topic has been given later, or again: changes of the policy may be under way. It gets as many replicas as
+// another one has, which are more while that one is being moved.
 func (p *Partition) Join(other *Partition) {
+	p.moved = p.moved || other.moved
 	if !other.pure {
 		p.pure, p.syncSince = false, forever
 	}
@@ -30,7 +32,7 @@ func (p *Partition) heir(b *Batch) bool {
 	if b == nil || b.Part == p || !b.late || !slices.Contains(p.before, b.Part) {
 		return false
 	}
-	b.Part, b.heir = p, true
+	b.Part, b.heir, b.places = p, true, 0 // where it lay in the predecessor it lies no more
 	p.batches = append(p.batches, b)
 	p.inherited = true
 	return true

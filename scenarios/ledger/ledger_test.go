@@ -396,6 +396,42 @@ var stories = []struct {
 		r.p.Earliest(r.Look(1), 0)
 	}, ""},
 	{"replicated, deleted, and back", three(false), func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.leader++; r.p.Earliest(r.Look(1), 0) }, "R3"},
+	{"a batch that lay in a deleted topic comes late into the next one of that name", Settings{}, func(r *rig) {
+		b := build(7, 0)
+		books := r.p.Plan(b, -1)
+		books.Try()
+		r.fetch(0, 1, false, b)
+		r.again()
+		books.Try()
+		r.fetch(0, 1, false, b)
+	}, ""},
+	{"a batch that came late into the next topic of that name lies there twice", Settings{}, func(r *rig) {
+		b := build(7, 0)
+		books := r.p.Plan(b, -1)
+		books.Try()
+		r.fetch(0, 1, false, b)
+		r.again()
+		books.Try()
+		r.fetch(0, 1, false, b)
+		r.fetch(1, 2, false, b)
+	}, "P1"},
+	{"a partition that was added while another one was being moved, and has two replicas", Settings{Async: true, Replicas: 1, MinISR: 1}, func(r *rig) {
+		r.p.Moving()
+		added := r.Add(record.Partition{Index: 2}, "t", Settings{Async: true, Replicas: 1, MinISR: 1, RetentionBytes: -1, RetentionMs: -1})
+		added.Join(r.p)
+		r.p = added
+		r.acked(1, 0)
+		r.leader++
+		r.acked(1, 0)
+	}, ""},
+	{"a partition that was added, and has one replica", Settings{Async: true, Replicas: 1, MinISR: 1}, func(r *rig) {
+		added := r.Add(record.Partition{Index: 2}, "t", Settings{Async: true, Replicas: 1, MinISR: 1, RetentionBytes: -1, RetentionMs: -1})
+		added.Join(r.p)
+		r.p = added
+		r.acked(1, 0)
+		r.leader++
+		r.acked(1, 0)
+	}, "D1"},
 	{"a hole", Settings{}, func(r *rig) {
 		a, b := r.acked(-1, 0), r.acked(-1, 2)
 		r.fetch(0, 3, true, a)
