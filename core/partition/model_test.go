@@ -59,6 +59,7 @@ type node struct {
 	p      *Partition
 	up     bool
 	view   int // entry of history that it has applied
+	asked  int // the same, when it sent its last fetch
 	epoch  int64
 	life   int
 	mark   record.Offset // high watermark at the last look, in this leader epoch
@@ -238,11 +239,11 @@ func (c *cluster) alter(from *node, q ISRChange) ISRAnswer {
 	return ISRAnswer{PartitionEpoch: c.now().state.PartitionEpoch}
 }
 
-// flushed: whoever joins the ISR, and knows that it is not in there, has what is committed on stable storage, under async too (D1).
+// flushed: whoever joins the ISR, and knew when it fetched that it was not in there, has what is committed on stable storage, under async too (D1).
 func (c *cluster) flushed(isr []record.NodeID) {
 	for _, id := range isr {
 		n := c.nodes[id]
-		if known := c.history[n.view].state.ISR; !n.up || slices.Contains(known, id) || slices.Contains(c.now().state.ISR, id) {
+		if known := c.history[n.asked].state.ISR; !n.up || slices.Contains(known, id) || slices.Contains(c.now().state.ISR, id) {
 			continue
 		}
 		if end := n.p.log.FlushedEnd(); end < c.top {
@@ -410,6 +411,7 @@ func (n *node) fetch() {
 		return
 	}
 	leader, _ := n.p.Leader()
+	n.asked = n.view
 	n.c.flights = append(n.c.flights, &flight{
 		from: n, to: n.c.nodes[leader], life: n.life, sent: s,
 		fetch: FollowerFetch{
