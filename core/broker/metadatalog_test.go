@@ -281,6 +281,30 @@ func TestLostTwice(t *testing.T) {
 	c.until("it votes again", func() bool { return len(c.voters()) == 3 && victim.ready })
 }
 
+// TestLostAgainAtOnce: a voter loses its metadata log, and once more while the leader still remembers the node of after the first loss, which is nobody any
+// more. The learner that the node is then must not be taken for lost in favour of that one.
+func TestLostAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	both := "broker,controller"
+	for i := range 8 {
+		c := newCluster(t, uint64(i+1), both, both, both)
+		c.until("all vote", func() bool { return len(c.voters()) == 3 })
+		victim := c.nodes[(slices.Index(c.nodes, c.leads())+1)%3]
+		for range 2 {
+			c.end(victim, false)
+			if err := victim.host.Disk().Rename("__cluster_metadata-0", fmt.Sprint("elsewhere", victim.host.Life())); err != nil {
+				t.Fatal(err)
+			}
+			victim.host.Start()
+			c.world.Run(c.world.Now().Add(time.Duration(i+2) * 200 * time.Millisecond))
+		}
+		c.until("it votes again", func() bool {
+			directory, votes := c.voters()[record.NodeID(slices.Index(c.nodes, victim)+1)]
+			return votes && len(c.voters()) == 3 && directory == victim.node.Quorum().Directory
+		})
+	}
+}
+
 // TestWordOfAStaleLeader: a voter that cannot read its metadata log is told by one who leads still, because it has not noticed yet that the others are gone. Its
 // log is one of two that a majority needs, and is kept until there is one without it.
 func TestWordOfAStaleLeader(t *testing.T) {

@@ -165,13 +165,13 @@ func (p *Partition) Locate(o record.Offset, last record.Epoch, out *wire.FetchRe
 // admitFollower: it must be one of the partition's replicas, in the present life of its broker. Of a life that the leader has not heard of yet it cannot
 // say whether the replica is still in sync: the controller may have taken it out when it came back.
 func (p *Partition) admitFollower(id record.NodeID, brokerEpoch int64) wire.ErrorCode {
-	f := p.follower(id)
-	switch {
-	case f == nil:
+	if p.follower(id) == nil {
 		return wire.UnknownLeaderEpoch // one of us has not heard yet of a reassignment; both will
-	case brokerEpoch > p.cluster.BrokerEpoch(id):
+	}
+	switch known := p.cluster.BrokerEpoch(id); {
+	case brokerEpoch > known:
 		return wire.UnknownLeaderEpoch
-	case brokerEpoch < f.brokerEpoch || brokerEpoch < p.cluster.BrokerEpoch(id):
+	case brokerEpoch < known:
 		return wire.NotLeaderOrFollower
 	}
 	return wire.None

@@ -11,19 +11,22 @@ import (
 	"lignum/sim"
 )
 
+// follow appends a record to a log as a follower does, and waits for the disk.
+func (w *world) follow(m *model, l *Log, value uint64) {
+	w.t.Helper()
+	if err := l.AppendAt(batchOf(value, 1, 50, l.EndOffset(), m), commitlog.AppendInfo{}); err != nil {
+		w.t.Fatal(err)
+	}
+	m.values = append(m.values, 0)
+	w.settle()
+}
+
 // TestCutThatWasNotFlushed: a process is killed between the cut of a log and the sync of it. The next one goes on behind the cut, and what it
 // answers for must not be replaced by what the cut had taken, when power brings that back.
 func TestCutThatWasNotFlushed(t *testing.T) {
 	w := settledWorld(t, config.Sync)
 	m := w.models[0]
-	put := func(l *Log, first uint64) {
-		t.Helper()
-		if err := l.AppendAt(batchOf(first, 1, 50, l.EndOffset(), m), commitlog.AppendInfo{}); err != nil {
-			t.Fatal(err)
-		}
-		m.values = append(m.values, 0)
-		w.settle()
-	}
+	put := func(l *Log, value uint64) { w.follow(m, l, value) }
 	for value := range uint64(3) {
 		put(m.log, value)
 	}
@@ -69,14 +72,7 @@ func TestCutThatWasNotFlushed(t *testing.T) {
 func TestCutBeforeAStop(t *testing.T) {
 	w := settledWorld(t, config.Sync)
 	m := w.models[0]
-	put := func(l *Log, first uint64) {
-		t.Helper()
-		if err := l.AppendAt(batchOf(first, 1, 50, l.EndOffset(), m), commitlog.AppendInfo{}); err != nil {
-			t.Fatal(err)
-		}
-		m.values = append(m.values, 0)
-		w.settle()
-	}
+	put := func(l *Log, value uint64) { w.follow(m, l, value) }
 	for value := range uint64(3) {
 		put(m.log, value)
 	}

@@ -63,6 +63,28 @@ func (r *rig) heir(sequence int32) (b record.Batch, answered func()) {
 	return b, func() { try.Answered(wire.None, 0) }
 }
 
+// addAndElect gives the topic another partition, whose next leader acknowledges a batch in the place of the last one's.
+func (r *rig) addAndElect() {
+	added := r.Add(record.Partition{Index: 2}, "t", r.p.settings)
+	added.Join(r.p)
+	r.p = added
+	r.acked(1, 0)
+	r.leader++
+	r.acked(1, 0)
+}
+
+// moveOn has a batch read, deletes the topic, makes it again, and has the batch, sent once more, read there.
+func (r *rig) moveOn() record.Batch {
+	b := build(7, 0)
+	books := r.p.Plan(b, -1)
+	books.Try()
+	r.fetch(0, 1, false, b)
+	r.again()
+	books.Try()
+	r.fetch(0, 1, false, b)
+	return b
+}
+
 var numbered int
 
 func build(producer record.ProducerID, sequence int32) record.Batch {
@@ -396,42 +418,16 @@ var stories = []struct {
 		r.p.Earliest(r.Look(1), 0)
 	}, ""},
 	{"replicated, deleted, and back", three(false), func(r *rig) { r.acked(-1, 0); r.p.Deleting(1)(1); r.leader++; r.p.Earliest(r.Look(1), 0) }, "R3"},
-	{"a batch that lay in a deleted topic comes late into the next one of that name", Settings{}, func(r *rig) {
-		b := build(7, 0)
-		books := r.p.Plan(b, -1)
-		books.Try()
-		r.fetch(0, 1, false, b)
-		r.again()
-		books.Try()
-		r.fetch(0, 1, false, b)
-	}, ""},
+	{"a batch that lay in a deleted topic comes late into the next one of that name", Settings{}, func(r *rig) { r.moveOn() }, ""},
 	{"a batch that came late into the next topic of that name lies there twice", Settings{}, func(r *rig) {
-		b := build(7, 0)
-		books := r.p.Plan(b, -1)
-		books.Try()
-		r.fetch(0, 1, false, b)
-		r.again()
-		books.Try()
-		r.fetch(0, 1, false, b)
+		b := r.moveOn()
 		r.fetch(1, 2, false, b)
 	}, "P1"},
 	{"a partition that was added while another one was being moved, and has two replicas", Settings{Async: true, Replicas: 1, MinISR: 1}, func(r *rig) {
 		r.p.Moving()
-		added := r.Add(record.Partition{Index: 2}, "t", Settings{Async: true, Replicas: 1, MinISR: 1, RetentionBytes: -1, RetentionMs: -1})
-		added.Join(r.p)
-		r.p = added
-		r.acked(1, 0)
-		r.leader++
-		r.acked(1, 0)
+		r.addAndElect()
 	}, ""},
-	{"a partition that was added, and has one replica", Settings{Async: true, Replicas: 1, MinISR: 1}, func(r *rig) {
-		added := r.Add(record.Partition{Index: 2}, "t", Settings{Async: true, Replicas: 1, MinISR: 1, RetentionBytes: -1, RetentionMs: -1})
-		added.Join(r.p)
-		r.p = added
-		r.acked(1, 0)
-		r.leader++
-		r.acked(1, 0)
-	}, "D1"},
+	{"a partition that was added, and has one replica", Settings{Async: true, Replicas: 1, MinISR: 1}, func(r *rig) { r.addAndElect() }, "D1"},
 	{"a hole", Settings{}, func(r *rig) {
 		a, b := r.acked(-1, 0), r.acked(-1, 2)
 		r.fetch(0, 3, true, a)
