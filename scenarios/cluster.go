@@ -58,7 +58,7 @@ func newCluster(o Options, name string, p clusterPlan) *cluster {
 	c := &cluster{o: o, name: name, plan: p, past: metadata.New()}
 	c.world = sim.NewWorld(sim.Options{Seed: o.Seed, Network: c.plan.network, Jobs: c.plan.jobs})
 	c.books = ledger.New(ledger.World{
-		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Crashes: c.crashes, Elections: c.elections, Fail: c.fail,
+		Now: func() int64 { return int64(c.world.Now()) }, Losses: c.losses, Crashes: c.crashes, Elections: c.elections, Everywhere: c.everywhere, Fail: c.fail,
 	})
 	var nodes []traffic.Node
 	for i, role := range c.plan.roles {
@@ -148,6 +148,16 @@ func (c *cluster) crashes() uint64 {
 // elections counts the leaders of a partition so far, as far as any node knows.
 func (c *cluster) elections(id record.Partition) uint64 {
 	return uint64(c.box.ghost(id).epoch + 1)
+}
+
+// everywhere says whether every broker that runs knows of a partition.
+func (c *cluster) everywhere(id record.Partition) bool {
+	for _, m := range c.members {
+		if m.role != controllerRole && m.node != nil && m.host.Running() && m.image().Partition(id) == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // step looks at what each event may have changed. What a node has of the metadata changes on its loop only, and while the scenario acts.

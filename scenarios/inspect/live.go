@@ -16,6 +16,7 @@ func (x *Inspector) Begin() {
 
 // sight is a log as it was seen last.
 type sight struct {
+	log              *storage.Log // another one has followed it in its directory if that was deleted
 	end, start, mark record.Offset
 	segments         int
 	snapshots        []record.Offset
@@ -25,7 +26,10 @@ type sight struct {
 // Live holds a log in use, whose files are up to date, against them. It says whether it did: a log that has not changed is not looked at again.
 func (x *Inspector) Live(l *storage.Log) bool {
 	last := x.seen[l.Dir()]
-	now := sight{end: l.EndOffset(), start: l.StartOffset(), mark: l.HighWatermark(), segments: l.Segments(), snapshots: last.snapshots, latest: l.LatestEpoch()}
+	if last.log != l {
+		last = sight{}
+	}
+	now := sight{log: l, end: l.EndOffset(), start: l.StartOffset(), mark: l.HighWatermark(), segments: l.Segments(), snapshots: last.snapshots, latest: l.LatestEpoch()}
 	if now.end == last.end && now.start == last.start && now.mark == last.mark && now.segments == last.segments {
 		return false
 	}

@@ -13,10 +13,31 @@ func (p *Partition) Succeed(old *Partition) {
 	if p == old || !old.closing {
 		return
 	}
-	p.before = append(p.before, old)
+	if p.before = append(p.before, old); len(p.before) == 1 && p.ledger.Everywhere != nil {
+		p.sole = forever
+		p.ledger.namesakes = append(p.ledger.namesakes, p)
+	}
 	p.deleteUpTo = max(p.deleteUpTo, old.deleteUpTo)
 	p.Join(old)
 }
+
+// meet notes of which partitions every broker has heard by now.
+func (l *Ledger) meet() {
+	l.namesakes = slices.DeleteFunc(l.namesakes, func(p *Partition) bool {
+		if !p.closing && !l.Everywhere(p.ID) {
+			return false
+		}
+		p.sole = l.Now()
+		return true
+	})
+}
+
+// strays says whether a request that left at a time, and names the topic, may come to a predecessor: a leader of that one serves it until it hears that
+// it was deleted, and answers for it. With Apache Kafka it is so too.
+func (p *Partition) strays(sent int64) bool { return sent < p.sole }
+
+// Strays says whether a look that names the topic without its id may be one at a predecessor.
+func (p *Partition) Strays(v View) bool { return p.strays(v.sent) }
 
 // Join opens the books of a partition that its topic has been given later, or again: changes of the policy may be under way. It gets as many replicas as
 // another one has, which are more while that one is being moved.

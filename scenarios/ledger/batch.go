@@ -80,12 +80,17 @@ type Try struct {
 	batch *Batch
 	sent  int64
 	stamp uint64
+	stray bool // it may come to a predecessor
 }
 
 // Try notes that a request with the batch leaves.
 func (b *Batch) Try() Try {
 	l := b.Part.ledger
+	l.meet()
 	t := Try{batch: b, sent: l.Now(), stamp: l.Losses()}
+	if t.stray = b.Part.strays(t.sent); t.stray {
+		b.Part.strayed = true
+	}
 	if b.tries == 0 {
 		b.firstSent = t.sent
 		if b.Part.elects() {
@@ -100,7 +105,7 @@ func (b *Batch) Try() Try {
 
 // Firm says whether an acknowledgement of the try promises stable storage: acks=all, under the policy sync for sure.
 func (t Try) Firm() bool {
-	return t.batch.Acks == -1 && t.batch.firm && t.batch.Part.syncSince <= t.sent && !t.batch.Part.closing
+	return t.batch.Acks == -1 && t.batch.firm && t.batch.Part.syncSince <= t.sent && !t.batch.Part.closing && !t.stray
 }
 
 // Answered notes what the broker said of a try. It returns whether that settles the batch.
@@ -131,8 +136,8 @@ func definite(code wire.ErrorCode) bool {
 func (t Try) acknowledged(at record.Offset) {
 	b, p := t.batch, t.batch.Part
 	l := p.ledger
-	if p.closing {
-		b.acked = true
+	if p.closing || t.stray {
+		b.acked = true // and lies here only if somebody sees it
 		return
 	}
 	l.Check("L3", at >= 0, "%s: batch %d is acknowledged at offset %d", p.Name, b.Number, at)

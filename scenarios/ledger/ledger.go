@@ -28,6 +28,8 @@ type World struct {
 	Crashes func() uint64
 	// Elections counts the leaders of a partition so far; it is not asked about one with a single replica.
 	Elections func(record.Partition) uint64
+	// Everywhere says whether every broker that runs has heard of a partition, and so serves none that had its name before; nil: all hear at once.
+	Everywhere func(record.Partition) bool
 	// Fail reports a violation.
 	Fail func(name, format string, args ...any)
 }
@@ -41,7 +43,8 @@ type Ledger struct {
 	contents  map[uint64]*Batch // of topics that compress for themselves
 	checks    map[string]uint64
 	reader    *record.Reader
-	firstLoss int64 // when the first loss could have been; history.Forever before
+	firstLoss int64        // when the first loss could have been; history.Forever before
+	namesakes []*Partition // of which some broker may not have heard, and serve a predecessor
 }
 
 // Invariants are the names that a run checks, in the order of GUARANTEES.

@@ -441,12 +441,7 @@ func TestLedger(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(c.s)
 			c.run(r)
-			switch {
-			case c.want == "" && len(r.failed) > 0:
-				t.Errorf("found %q", r.failed)
-			case c.want != "" && (len(r.failed) == 0 || r.failed[0][:len(c.want)] != c.want):
-				t.Errorf("found %q, want %s", r.failed, c.want)
-			}
+			r.violates(t, c.want)
 		})
 	}
 }

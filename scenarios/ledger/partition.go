@@ -49,6 +49,8 @@ type Partition struct {
 	left        bool          // by the present last reader
 	before      []*Partition  // of topics of the same name that were deleted
 	inherited   bool          // something sent to one of them came here
+	sole        int64         // since when no broker can take its name for one of them; forever before
+	strayed     bool          // something that was sent to it by its name may have come to one of them
 	wounded     bool          // the medium lied in one of its files
 	mended      int64         // from when on none of the replicas that are there has such a file
 	excused     bool          // what lies from excusedFrom on may be gone without a trace
@@ -313,8 +315,11 @@ func (p *Partition) placesOf(b *Batch) []record.Offset {
 // order or its id is unknown.
 func (p *Partition) SequenceRefused(b *Batch, code string) {
 	// Nobody knew the producer here: then a later batch that was sent at once may have been taken while this one was refused, for its size or by a deposed leader.
-	unknown := b.Sequence == 0 && (p.elects() || p.settings.Recompressed || (p.settings.SegmentBytes > 0 && b.Size > p.settings.SegmentBytes))
-	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited || p.mayInherit(b.Producer)
+	// In a cluster a leader whose session is over for a moment refuses too, and goes on.
+	fenced := p.settings.Replicas > 0 && b.tries > 1
+	unknown := b.Sequence == 0 && (p.elects() || fenced || p.settings.Recompressed || (p.settings.SegmentBytes > 0 && b.Size > p.settings.SegmentBytes))
+	excused := unknown || !p.pure || b.Acks != -1 || p.mayRetain || p.deleteUpTo > 0 || p.closing || p.wounded || p.excused || p.inherited || p.strayed ||
+		p.mayInherit(b.Producer)
 	p.ledger.Check("P2", excused, "%s: batch %d of producer %d, sequence %d, is refused with %s although every batch before it was acknowledged",
 		p.Name, b.Number, b.Producer, b.Sequence, code)
 }

@@ -16,6 +16,7 @@ type View struct {
 
 // Look notes that a request leaves that looks at partitions.
 func (l *Ledger) Look(client int) View {
+	l.meet()
 	return View{Client: client, sent: l.Now(), stamp: l.Losses()}
 }
 
@@ -219,7 +220,12 @@ func (p *Partition) Deleting(to record.Offset) (answered func(low record.Offset)
 		to = 1 << 62 // the high watermark, whatever it is
 	}
 	p.deleteUpTo = max(p.deleteUpTo, to)
+	p.ledger.meet()
+	stray := p.strays(p.ledger.Now())
 	return func(low record.Offset) {
+		if stray {
+			return
+		}
 		p.ledger.Checked("R3")
 		if low > p.promised {
 			p.promised, p.promisedAt = low, p.ledger.Now()

@@ -59,7 +59,7 @@ type writer struct {
 
 // checkSequences: an idempotent producer's batches lie in the log in the order of their sequences, without a gap (P2).
 func (p *Partition) checkSequences(start record.Offset) {
-	if p.wounded || p.inherited {
+	if p.wounded || p.inherited || p.strayed {
 		return
 	}
 	next, epochs := map[writer]int32{}, map[record.ProducerID]record.ProducerEpoch{}

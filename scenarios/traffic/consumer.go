@@ -260,7 +260,7 @@ func (c *Consumer) fetched(f *fetcher, from *peer, view ledger.View, targets []*
 		t := &r.Topics[i]
 		for j := range t.Partitions {
 			if target := find(targets, f.version, t, t.Partitions[j].Index); target != nil {
-				c.took(view, target, &t.Partitions[j])
+				c.took(view, target, &t.Partitions[j], f.version < 13)
 			}
 		}
 	}
@@ -287,13 +287,15 @@ func find(targets []*Target, v int16, topic *wire.FetchTopicResult, index int32)
 	return nil
 }
 
-// took takes what an answer says of one partition.
-func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult) {
+// took takes what an answer says of one partition. If the request has named its topic without the id, it may be that of the one that was deleted.
+func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult, named bool) {
 	at := c.at(t)
 	c.stage.tell(c.o.Name, "fetched %s from %d: %s, %d bytes, high watermark %d, log start %d", t.Books.Name, at.Position, r.Error, len(r.Records),
 		r.HighWatermark, r.LogStart)
-	switch r.Error {
-	case wire.None:
+	switch stray := named && t.Books.Strays(view); {
+	case stray && (r.Error == wire.None || r.Error == wire.OffsetOutOfRange):
+		at.told, at.nearer = -1, nowhere
+	case r.Error == wire.None:
 		before := at.Position
 		t.Books.Fetched(view, &at.Cursor, ledger.Fetched{
 			HighWatermark: record.Offset(r.HighWatermark), LastStable: record.Offset(r.LastStable), LogStart: record.Offset(r.LogStart),
@@ -309,7 +311,7 @@ func (c *Consumer) took(view ledger.View, t *Target, r *wire.FetchResult) {
 			c.stage.PreferredReads++
 			at.nearer = c.stage.placeOf(r.Preferred)
 		}
-	case wire.OffsetOutOfRange:
+	case r.Error == wire.OffsetOutOfRange:
 		t.Books.OutOfRange(view, at.Position)
 		at.lost, at.nearer = true, nowhere
 	default:
@@ -367,6 +369,9 @@ func (s *Stage) listOffsets(from *peer, by *routes, client int, t *Target, times
 		switch {
 		case got.Error != wire.None:
 			by.stale(t, got.Error)
+		case t.Books.Strays(view):
+			then(0, false)
+			return
 		case timestamp == wire.LatestTimestamp:
 			t.Books.Latest(view, o)
 		case timestamp == wire.EarliestTimestamp:
