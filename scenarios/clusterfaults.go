@@ -164,9 +164,9 @@ func (f *clusterFaults) each(name string, nodes []*member, how func(*member)) {
 	}
 }
 
-// wipe takes a node's disk away, once in a run (D1).
+// wipe takes a node's disk away, once in a run (D1). A quorum that is replacing a voter, whose metadata log could not be read, has one less to lose.
 func (f *clusterFaults) wipe(m *member) {
-	if f.wiped {
+	if f.wiped || m.role != brokerRole && f.c.replacing() {
 		return
 	}
 	f.wiped = true

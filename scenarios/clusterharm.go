@@ -184,3 +184,27 @@ func (c *cluster) unwellQuorum() string {
 	}
 	return ""
 }
+
+// replacing says whether a voter is being replaced, or some controller has not heard yet that one was.
+func (c *cluster) replacing() bool {
+	same := func(a, b quorum.Replica) bool { return a.Node == b.Node && a.Directory == b.Directory }
+	var first []quorum.Replica
+	for _, m := range c.members {
+		if m.role == brokerRole {
+			continue
+		}
+		q := m.node.Quorum()
+		if q == nil {
+			return true // it has not begun
+		}
+		voters := q.Describe().Voters
+		if first == nil {
+			first = voters
+		}
+		own := func(r quorum.Replica) bool { return r.Node == m.id && r.Directory == q.Directory }
+		if !slices.EqualFunc(first, voters, same) || !slices.ContainsFunc(voters, own) {
+			return true
+		}
+	}
+	return false
+}

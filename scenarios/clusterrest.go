@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"lignum/core/controller"
@@ -28,8 +29,8 @@ func (c *cluster) awaitReaders(since env.Instant) {
 	}
 }
 
-// standstill is how long a cluster that is not whole in time may go without a record that a replica has come nearer to its leader. At the end a copy is
-// flushed, in several calls.
+// standstill is how long a cluster that is not whole in time may go without a record, or a file, that a replica has come nearer to being in sync: at the
+// end a copy is flushed, file by file.
 const standstill = 20 * time.Second
 
 // copying measures replicas that are being copied: some seeds have thousands of records to fetch, 300 bytes at a time, from disks whose calls take
@@ -53,7 +54,11 @@ func (c *cluster) overdue(since env.Instant) bool {
 	return now.Sub(since) > healthy && now.Sub(k.at) > standstill
 }
 
-// left is how many records replicas have to fetch, and one for each of them that is not in sync. While a leader does not serve nobody knows.
+// recordWeight is more than the files that a record can bring into being: those count as left until they are synced.
+const recordWeight = 8
+
+// left is what replicas have to fetch and to write, what those that are not in sync have to flush, and one for each of them. While a leader does not
+// serve nobody knows.
 func (c *cluster) left() int64 {
 	n := int64(0)
 	for _, t := range c.newest().Topics() {
@@ -63,16 +68,33 @@ func (c *cluster) left() int64 {
 			if !ok && !c.hopeless(id) {
 				return math.MaxInt64
 			}
-			for _, node := range p.Replicas {
-				has, _ := c.logEnd(node, id)
-				n += max(0, int64(end-has))
-				if !slices.Contains(p.ISR, node) {
-					n++
+			for _, m := range c.members {
+				if slices.Contains(p.Replicas, m.id) {
+					n += m.leftOf(id, end, slices.Contains(p.ISR, m.id))
 				}
 			}
 		}
 	}
 	return n
+}
+
+// leftOf is what is left of one replica, whose leader's log has an end.
+func (m *member) leftOf(id record.Partition, end record.Offset, inSync bool) int64 {
+	l := m.log(id)
+	if l == nil {
+		return 1 + recordWeight*int64(end)
+	}
+	n := recordWeight * max(0, int64(end-l.WrittenEnd()))
+	if inSync {
+		return n
+	}
+	disk := m.host.Disk()
+	disk.EachFile(func(path string, _ int64) {
+		if strings.HasPrefix(path, l.Dir()+"/") && disk.Unsynced(path) {
+			n++
+		}
+	})
+	return n + 1
 }
 
 // behind says whether a replica of a topic of clients has less than its leader, or more.

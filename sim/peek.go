@@ -122,9 +122,19 @@ func (p *page) show(l Layer, d *Disk, to []byte) {
 
 // Dirty says whether the file has anything that a power cut could take, its name included.
 func (d *Disk) Dirty(path string) bool {
-	i, there := d.look(Cached, path), d.look(Durable, path)
-	if i == nil || i != there || len(i.resizes) > 0 {
-		return i != nil
+	i := d.look(Cached, path)
+	return i != nil && (i != d.look(Durable, path) || d.unsynced(i))
+}
+
+// Unsynced says whether a power cut could take anything of what the file holds, whatever becomes of its name.
+func (d *Disk) Unsynced(path string) bool {
+	i := d.look(Cached, path)
+	return i != nil && d.unsynced(i)
+}
+
+func (d *Disk) unsynced(i *inode) bool {
+	if len(i.resizes) > 0 {
+		return true
 	}
 	for k := range i.pages {
 		if p := &i.pages[k]; p.pending() != 0 && p.differs(d, i.size-int64(k)*pageSize) {

@@ -146,3 +146,26 @@ func TestPagesOfForgottenFiles(t *testing.T) {
 	p, _ = d.Peek(sim.Cached, "b", p[:0])
 	full(p, 'b')
 }
+
+// TestUnsynced: what a file holds, and its name, are two things that a power cut can take.
+func TestUnsynced(t *testing.T) {
+	d := sim.NewDisk(sim.DiskOptions{Seed: 1, NoWriteback: true})
+	f := open(t, d, "x", env.CreateNew)
+	look := func(when string, unsynced, dirty bool) {
+		t.Helper()
+		if d.Unsynced("x") != unsynced || d.Dirty("x") != dirty {
+			t.Errorf("%s: unsynced %v, dirty %v", when, d.Unsynced("x"), d.Dirty("x"))
+		}
+	}
+	look("empty", false, true)
+	must(t, f.WriteAt(0, fill('a', 600)))
+	look("written", true, true)
+	must(t, f.Sync())
+	look("synced", false, true)
+	must(t, d.SyncDir("."))
+	look("named", false, false)
+	must(t, f.WriteAt(600, fill('b', 1)))
+	look("written again", true, true)
+	must(t, d.Remove("x"))
+	look("gone", false, false)
+}

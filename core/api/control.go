@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/binary"
+
 	"lignum/core/controller"
 	"lignum/core/metadata"
 	"lignum/core/record"
@@ -46,7 +48,7 @@ func undecided(r controller.Refusal, err error) int16 {
 //	v2  directories
 //	v3  the epoch of the life before, if that one stopped cleanly (KIP-966)
 //
-// It replies with the broker's epoch once the registration is committed.
+// It replies with the broker's epoch once the registration is committed, or with that of another life that is registered.
 func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer func(kmsg.Response)) {
 	out := r.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	out.BrokerEpoch = -1
@@ -56,18 +58,19 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 		return
 	}
 	request := registration(r)
-	request.OtherAlive = h.otherAlive(request)
 	var refusal controller.Refusal
 	h.decide(func() (records []metadata.Record) {
+		request.OtherAlive, request.Late = h.otherAlive(request), h.late(request, r)
 		records, refusal = h.Controller.RegisterBroker(request)
 		return records
 	}, func(err error) {
 		out.ErrorCode = undecided(refusal, err)
-		if b := h.Image.Broker(request.ID); out.ErrorCode == 0 && b != nil {
+		code, b := wire.ErrorCode(out.ErrorCode), h.Image.Broker(request.ID)
+		if b != nil && (code == wire.None || code == wire.DuplicateBrokerRegistration) {
 			out.BrokerEpoch = int64(b.Epoch)
-			if s := h.Sessions(); s != nil {
-				s.Touch(b.ID, b.Epoch, record.NoOffset, h.Clock.Now())
-			}
+		}
+		if s := h.Sessions(); b != nil && s != nil && code == wire.None {
+			s.Touch(b.ID, b.Epoch, record.NoOffset, h.Clock.Now())
 		}
 		h.confirmed(&out.ErrorCode, func() { answer(out) })
 	})
@@ -77,6 +80,21 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 func (h *Handlers) otherAlive(r controller.RegisterBroker) bool {
 	b, s := h.Image.Broker(r.ID), h.Sessions()
 	return b != nil && b.Incarnation != r.Incarnation && !b.Fenced && s != nil && s.Alive(r.ID, h.Clock.Now())
+}
+
+// late reports whether another incarnation is registered than the one that the sender means to replace. Who does not say which one that is knows nothing
+// of the tag.
+func (h *Handlers) late(r controller.RegisterBroker, request *kmsg.BrokerRegistrationRequest) (late bool) {
+	b := h.Image.Broker(r.ID)
+	if b == nil {
+		return false
+	}
+	request.UnknownTags.Each(func(tag uint32, value []byte) {
+		if tag == wire.TagReplaces {
+			late = len(value) != 8 || metadata.BrokerEpoch(binary.BigEndian.Uint64(value)) != b.Epoch
+		}
+	})
+	return late
 }
 
 func registration(r *kmsg.BrokerRegistrationRequest) controller.RegisterBroker {

@@ -1,11 +1,15 @@
 package api
 
 import (
+	"encoding/binary"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"lignum/core/controller"
+	"lignum/core/metadata"
 	"lignum/core/wire"
 )
 
@@ -39,6 +43,47 @@ func TestDeposedControllerTurnsNobodyAway(t *testing.T) {
 		}
 		if got := wire.ErrorCode(ask[*kmsg.BrokerRegistrationResponse](d, join, 3).ErrorCode); got != c.join {
 			t.Errorf("deposed %v: a registration without directories: %v, want %v", deposed, got, c.join)
+		}
+	}
+}
+
+// TestWhoIsReplacedIsSeenInTheDecision: a registration waits for other decisions. In between the broker that it means to replace may be let in, and lead; it
+// has a lease then, unless it is the same directory's earlier life (F7).
+func TestWhoIsReplacedIsSeenInTheDecision(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		letIn     bool
+		replaces  metadata.BrokerEpoch
+		directory metadata.UUID
+		want      wire.ErrorCode
+	}{
+		{false, 1, metadata.UUID{5}, wire.None},
+		{true, 1, metadata.UUID{5}, wire.DuplicateBrokerRegistration},
+		{true, 1, metadata.UUID{9, 1}, wire.None},
+		{true, 0, metadata.UUID{9, 1}, wire.DuplicateBrokerRegistration},
+		{true, metadata.NoBrokerEpoch, metadata.UUID{9, 1}, wire.DuplicateBrokerRegistration},
+	} {
+		d := newDesk(t)
+		sessions := controller.NewSessions(d.Image, time.Minute)
+		d.Sessions = func() *controller.Sessions { return sessions }
+		b := d.Image.Broker(2)
+		change := func(fenced bool) {
+			records, _ := d.Controller.ChangeBroker(controller.ChangeBroker{ID: b.ID, Epoch: b.Epoch, Fenced: fenced})
+			d.apply(records)
+		}
+		change(true)
+		sessions.Begin(0)
+		decide := d.Decide
+		d.Decide = func(decision controller.Decision, refused func(error)) {
+			change(!c.letIn)
+			decide(decision, refused)
+		}
+		join := kmsg.NewPtrBrokerRegistrationRequest()
+		join.BrokerID, join.ClusterID, join.IncarnationID, join.LogDirs = 2, "cluster", [16]byte{5}, [][16]byte{c.directory}
+		join.UnknownTags.Set(wire.TagReplaces, binary.BigEndian.AppendUint64(nil, uint64(c.replaces)))
+		out := ask[*kmsg.BrokerRegistrationResponse](d, join, 4)
+		if got := wire.ErrorCode(out.ErrorCode); got != c.want || out.BrokerEpoch != int64(d.Image.Broker(2).Epoch) {
+			t.Errorf("%+v: %v, epoch %d", c, got, out.BrokerEpoch)
 		}
 	}
 }

@@ -99,8 +99,12 @@ func TestCutOffControllerRenewsNoLease(t *testing.T) {
 
 // newLed is a cluster of three, its active controller, and another node with a partition of the topic "t" that it leads.
 func newLed(t *testing.T) (c *cluster, active, other *rig, led int32) {
+	return newLedBySeed(t, 1)
+}
+
+func newLedBySeed(t *testing.T, seed uint64) (c *cluster, active, other *rig, led int32) {
 	both := "broker,controller"
-	c = newCluster(t, 1, both, both, both)
+	c = newCluster(t, seed, both, both, both)
 	c.createTopic(c.nodes[0], "t", 6, 3)
 	active, other = c.controller(), c.nodes[0]
 	if other == active {

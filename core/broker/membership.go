@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,6 +20,7 @@ import (
 type membership struct {
 	incarnation metadata.UUID
 	epoch       metadata.BrokerEpoch // NoBrokerEpoch until registered
+	replaces    metadata.BrokerEpoch // of the registration that this one is to replace, as far as a controller has told
 	began       env.Instant
 	asking      bool
 	timer       timer.Timer
@@ -50,6 +52,7 @@ func (b *Broker) leased() bool { return b.config.Lone() || b.Clock.Now() < b.mem
 // join asks the controller to let this broker in.
 func (b *Broker) join() {
 	b.member.incarnation, b.member.epoch, b.member.began = b.uuid(), metadata.NoBrokerEpoch, b.Clock.Now()
+	b.member.replaces = metadata.NoBrokerEpoch
 	b.askToJoin()
 }
 
@@ -72,13 +75,24 @@ func (b *Broker) askToJoin() {
 		case wire.None:
 			b.member.epoch = metadata.BrokerEpoch(out.BrokerEpoch)
 			b.registered()
-		case wire.NotController, wire.RequestTimedOut, wire.DuplicateBrokerRegistration:
-			// Another process of this id may be one that died a moment ago; its session ends.
+		case wire.DuplicateBrokerRegistration:
+			b.askToReplace(metadata.BrokerEpoch(out.BrokerEpoch))
+		case wire.NotController, wire.RequestTimedOut:
 			b.again(joinPause, b.askToJoin)
 		default:
 			b.fail(fmt.Errorf("register broker %d: %s", b.node, code.Message()))
 		}
 	})
+}
+
+// askToReplace asks once more when the controller has told which registration there is. It is that of an earlier life, of a request that an earlier life
+// sent, or of another process of this id, which may have died a moment ago; then its session ends.
+func (b *Broker) askToReplace(epoch metadata.BrokerEpoch) {
+	pause := joinPause
+	if b.member.replaces != epoch {
+		b.member.replaces, pause = epoch, 0
+	}
+	b.again(pause, b.askToJoin)
 }
 
 func (b *Broker) again(after time.Duration, what func()) {
@@ -91,6 +105,7 @@ func (b *Broker) registration() *kmsg.BrokerRegistrationRequest {
 	r.SetVersion(r.MaxVersion())
 	r.BrokerID, r.ClusterID, r.IncarnationID, r.PreviousBrokerEpoch = int32(b.node), meta.ClusterID, b.member.incarnation, -1
 	r.LogDirs = [][16]byte{meta.Directory}
+	r.UnknownTags.Set(wire.TagReplaces, binary.BigEndian.AppendUint64(nil, uint64(b.member.replaces)))
 	if b.config.Rack != "" {
 		r.Rack = &b.config.Rack
 	}
@@ -114,10 +129,11 @@ func (b *Broker) registered() {
 		return
 	}
 	switch self := b.image.Broker(b.node); {
-	case self == nil:
+	case self == nil, self.Incarnation != b.member.incarnation && slices.Contains(self.Directories, metadata.UUID(b.store.Meta().Directory)):
+		// Whoever has been registered since with the directory that this process holds is an earlier life, whose request came late.
 		b.Log(env.Warn, "the broker was unregistered while it started, and registers anew", "epoch", b.member.epoch)
 		b.member.epoch = metadata.NoBrokerEpoch
-		b.again(joinPause, b.join)
+		b.again(joinPause, b.askToJoin)
 		return
 	case self.Incarnation != b.member.incarnation:
 		b.fail(fmt.Errorf("another process is registered as broker %d", b.node))

@@ -109,8 +109,13 @@ func (r *rig) Disconnected(*sim.Conn) { r.gone = true }
 
 func (r *rig) dial() {
 	r.Helper()
+	r.dialTo("PLAINTEXT")
+}
+
+func (r *rig) dialTo(listener string) {
+	r.Helper()
 	r.open, r.gone, r.answers = false, false, nil
-	r.conn = r.world.Dial(r.host, "PLAINTEXT", r)
+	r.conn = r.world.Dial(r.host, listener, r)
 	r.until(func() bool { return r.open || r.gone })
 }
 

@@ -1,9 +1,11 @@
 package broker_test
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -52,21 +54,68 @@ func (c *cluster) inSync(by *rig, topic string) bool {
 	return len(all) > 0
 }
 
+// registerAs asks the active controller to register a broker as it was in an earlier life, replacing a registration.
+func (c *cluster) registerAs(active *rig, earlier metadata.Broker, replaced metadata.BrokerEpoch) *kmsg.BrokerRegistrationResponse {
+	c.Helper()
+	active.dial()
+	r := kmsg.NewPtrBrokerRegistrationRequest()
+	r.ClusterID = *ask[*kmsg.MetadataResponse](active, kmsg.NewPtrMetadataRequest(), 9).ClusterID
+	r.BrokerID, r.IncarnationID = int32(earlier.ID), earlier.Incarnation
+	for _, d := range earlier.Directories {
+		r.LogDirs = append(r.LogDirs, d)
+	}
+	r.UnknownTags.Set(wire.TagReplaces, binary.BigEndian.AppendUint64(nil, uint64(replaced)))
+	active.dialTo("CONTROLLER")
+	out := ask[*kmsg.BrokerRegistrationResponse](active, r, 4)
+	active.dial()
+	return out
+}
+
 // TestUnregisteredWhileItStarts (V1): a broker that has registered is fenced until its replicas are open. It is unregistered before it has seen itself in the
-// metadata, and registers anew.
+// metadata, and registers anew; also if what it sees there instead is its earlier life, whose request came late.
 func TestUnregisteredWhileItStarts(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		c, active, other, _ := newLedBySeed(t, 3)
+		id := c.id(other)
+		earlier := *active.registered(id)
+		other.restart()
+		c.until("it has registered again", func() bool { return active.registered(id).Epoch > earlier.Epoch })
+		c.world.Cut(active.host.End(), other.host.End())
+		c.unregister(active, int32(id))
+		if other.registered(id) != nil && other.registered(id).Epoch > earlier.Epoch {
+			t.Fatal("it has seen itself in the metadata before, which shows nothing")
+		}
+		if late {
+			if code := wire.ErrorCode(c.registerAs(active, earlier, metadata.NoBrokerEpoch).ErrorCode); code != wire.None {
+				t.Errorf("while nobody is registered a request is refused with %v", code)
+			}
+		}
+		c.world.HealAll()
+		c.until("it serves, and all are in sync", func() bool { return other.ready && c.inSync(active, "t") })
+		if !slices.ContainsFunc(other.logged, func(line string) bool { return strings.Contains(line, "registers anew") }) {
+			t.Error("it has not registered twice, which shows nothing")
+		}
+	}
+}
+
+// TestRegistrationOfAnEarlierLife (V2): what a broker's earlier life has sent may come when the present one serves. It does not take the name from that.
+func TestRegistrationOfAnEarlierLife(t *testing.T) {
 	c, active, other, _ := newLed(t)
 	id := c.id(other)
-	before := active.registered(id).Epoch
+	earlier := *active.registered(id)
 	other.restart()
-	c.until("it has registered again", func() bool { return active.registered(id).Epoch > before })
-	c.world.Cut(active.host.End(), other.host.End())
-	c.unregister(active, int32(id))
-	if other.registered(id) != nil && other.registered(id).Epoch > before {
-		t.Fatal("it has seen itself in the metadata before, which shows nothing")
-	}
-	c.world.HealAll()
 	c.until("it serves, and all are in sync", func() bool { return other.ready && c.inSync(active, "t") })
+	present := *active.registered(id)
+	for _, replaced := range []metadata.BrokerEpoch{metadata.NoBrokerEpoch, earlier.Epoch - 1, earlier.Epoch} {
+		out := c.registerAs(active, earlier, replaced)
+		if code := wire.ErrorCode(out.ErrorCode); code != wire.DuplicateBrokerRegistration || out.BrokerEpoch != int64(present.Epoch) {
+			t.Errorf("a registration that came late and replaces %d is answered with %v, epoch %d, not %d", replaced, code, out.BrokerEpoch, present.Epoch)
+		}
+	}
+	c.world.Run(c.world.Now().Add(3 * time.Second))
+	if b := active.registered(id); other.failed != nil || b.Epoch != present.Epoch || b.Fenced {
+		t.Errorf("the broker failed with %v, and is registered as %+v", other.failed, b)
+	}
 }
 
 // TestUnregisteredInUse (V1): a broker that is cut off for longer than its session can be unregistered. When it hears of that its process ends, and the next

@@ -22,6 +22,9 @@ type RegisterBroker struct {
 	// OtherAlive: the session of another incarnation that is registered with the id has not ended. It does not matter if the two
 	// have a directory in common: a directory is locked by the process that lives, so the other one is dead.
 	OtherAlive bool
+	// Late: another incarnation is registered with the id that the request does not know of. It may be the request of an earlier life, held up on its way
+	// until the present one had registered, and must not end that (V2). A life that has just begun is told whom it replaces, and asks again.
+	Late bool
 	// PreviousEpoch is the broker epoch that the mark of a clean stop holds, NoBrokerEpoch without such a mark.
 	PreviousEpoch metadata.BrokerEpoch
 	// Unclean: the broker may have lost what it had not synced, whatever PreviousEpoch says.
@@ -48,8 +51,16 @@ func (c *Controller) RegisterBroker(r RegisterBroker) ([]metadata.Record, Refusa
 		ID: r.ID, Epoch: metadata.NoBrokerEpoch, Incarnation: r.Incarnation, Directories: r.Directories, Rack: r.Rack,
 		Endpoints: r.Endpoints, Features: r.Features, Fenced: r.Fenced, Changed: record.NoOffset,
 	}}
-	unclean := r.Unclean || old == nil || r.PreviousEpoch != old.Epoch
-	return append(records, c.reelect(changedBroker{id: r.ID, after: after, restarted: true, unclean: unclean})...), Refusal{}
+	if old == nil {
+		old = c.Image.Departed(r.ID)
+	}
+	return append(records, c.reelect(changedBroker{id: r.ID, before: old, after: after, restarted: true, unclean: r.unclean(old)})...), Refusal{}
+}
+
+// unclean reports whether the broker may have lost since its last registration, which may have been unregistered, what it had not synced. The same process
+// registers anew only before it has begun with its replicas.
+func (r *RegisterBroker) unclean(last *metadata.Broker) bool {
+	return last == nil || last.Incarnation != r.Incarnation && (r.Unclean || r.PreviousEpoch != last.Epoch)
 }
 
 func (c *Controller) checkRegistration(r *RegisterBroker, old *metadata.Broker) Refusal {
@@ -60,6 +71,8 @@ func (c *Controller) checkRegistration(r *RegisterBroker, old *metadata.Broker) 
 		return refuse(wire.InvalidRequest, "the registration has no incarnation")
 	case old != nil && old.Incarnation == r.Incarnation:
 		return Refusal{}
+	case old != nil && r.Late:
+		return refuse(wire.DuplicateBrokerRegistration, fmt.Sprintf("broker %d is registered with epoch %d, which the request does not know of", r.ID, old.Epoch))
 	case old != nil && r.OtherAlive && !slices.ContainsFunc(r.Directories, func(d metadata.UUID) bool { return slices.Contains(old.Directories, d) }):
 		return refuse(wire.DuplicateBrokerRegistration, fmt.Sprintf("another process is registered as broker %d", r.ID))
 	case len(r.Directories) == 0:

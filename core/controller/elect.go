@@ -11,8 +11,9 @@ import (
 
 // changedBroker is a broker as it will be, for those whose partitions depend on it.
 type changedBroker struct {
-	id    record.NodeID
-	after *metadata.Broker // nil: it is unregistered
+	id     record.NodeID
+	before *metadata.Broker // where it is restarted: the last registration, also if that was unregistered; nil if it is new
+	after  *metadata.Broker // nil: it is unregistered
 	// restarted: this is a new life; unclean: the one before ended without everything being synced.
 	restarted, unclean bool
 }
@@ -35,7 +36,7 @@ func (c *Controller) reelect(b changedBroker) []metadata.Record {
 			t := v.turn(p, rules)
 			t.keepMinimum = true
 			if b.restarted {
-				t.restart(c.Image.Broker(b.id), b)
+				t.restart(b)
 			}
 			if t.settle() {
 				records = append(records, &metadata.PartitionChanged{Topic: topic.ID, Index: int32(i), Partition: t.next})
@@ -47,8 +48,8 @@ func (c *Controller) reelect(b changedBroker) []metadata.Record {
 
 // restart takes a broker's earlier life out of a partition. It stays eligible only if it cannot have lost anything that it had reported (I7): it
 // lies where it lay, and it either ended in order or reported only what it had synced.
-func (t *turn) restart(before *metadata.Broker, b changedBroker) {
-	lost := t.moved(before, b.after)
+func (t *turn) restart(b changedBroker) {
+	lost := t.moved(b.before, b.after)
 	if lost || b.unclean && t.old.Flush != metadata.FlushSynced {
 		t.lossy, t.wiped = b.id, lost
 	}

@@ -35,6 +35,7 @@ func (c *cluster) id() record.Partition { return record.Partition{Topic: c.Image
 //
 //	fence N, unfence N, unregister N    the broker
 //	clean N, unclean N, wiped N         comes back, fenced: in order, in disorder, with an empty disk
+//	same N                              registers anew without having ended
 //	lost N                              has lost the replica
 //	isr N N...                          the leader wants this ISR
 //	to N N..., cancel                   reassignment
@@ -55,13 +56,20 @@ func (c *cluster) do(what string) string {
 		records, refusal = c.ChangeBroker(ChangeBroker{ID: list[0], Epoch: c.Image.Broker(list[0]).Epoch, Fenced: words[0] == "fence"})
 	case "unregister":
 		records, refusal = c.UnregisterBroker(list[0])
-	case "clean", "unclean", "wiped":
+	case "clean", "unclean", "wiped", "same":
 		r := RegisterBroker{ID: list[0], Incarnation: metadata.UUID{byte(c.entries), 1}, Directories: []metadata.UUID{{9, byte(list[0] - 1)}}, Fenced: true, PreviousEpoch: metadata.NoBrokerEpoch}
-		if b := c.Image.Broker(list[0]); b != nil && words[0] != "unclean" {
-			r.PreviousEpoch = b.Epoch
+		last := c.Image.Broker(list[0])
+		if last == nil {
+			last = c.Image.Departed(list[0])
 		}
-		if words[0] == "wiped" {
+		switch words[0] {
+		case "wiped":
 			r.Directories[0] = metadata.UUID{8, byte(list[0]), byte(c.entries)}
+		case "same":
+			r.Incarnation = last.Incarnation
+		}
+		if words[0] == "clean" || words[0] == "wiped" {
+			r.PreviousEpoch = last.Epoch
 		}
 		records, refusal = c.RegisterBroker(r)
 	case "lost":
@@ -285,6 +293,15 @@ var stories = []struct {
 		{"fence 3", "leader 1 isr [1 2]"},
 		{"fence 2", "leader 1 isr [1] elr [2]"},
 		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"unclean 2", "leader 1 isr [1] last [2]"},
+	}},
+	{"I8: it comes back as one that has lost nothing, if it had stopped in order or is the same process", []ConfigValue{two, async}, [][2]string{
+		{"fence 3", "leader 1 isr [1 2]"},
+		{"fence 2", "leader 1 isr [1] elr [2]"},
+		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"clean 2", "leader 1 isr [1] elr [2]"},
+		{"unregister 2", "leader 1 isr [1] elr [2]"},
+		{"same 2", "leader 1 isr [1] elr [2]"},
 		{"unclean 2", "leader 1 isr [1] last [2]"},
 	}},
 	{"I8: under sync it comes back as it was, with the same disk", []ConfigValue{two}, [][2]string{
@@ -608,6 +625,8 @@ func TestRegistrationIsChecked(t *testing.T) {
 		"no incarnation":     {func(r *RegisterBroker) { r.Incarnation = metadata.UUID{} }, "INVALID_REQUEST"},
 		"other alive":        {func(r *RegisterBroker) { r.OtherAlive = true }, "DUPLICATE_BROKER_REGISTRATION"},
 		"other, same disk":   {func(r *RegisterBroker) { r.OtherAlive, r.Directories = true, []metadata.UUID{{9, 1}} }, "ok"},
+		"late, same disk":    {func(r *RegisterBroker) { r.Late, r.Directories = true, []metadata.UUID{{9, 1}} }, "DUPLICATE_BROKER_REGISTRATION"},
+		"late, sent twice":   {func(r *RegisterBroker) { r.Late, r.Incarnation = true, metadata.UUID{2} }, "ok"},
 		"no directory":       {func(r *RegisterBroker) { r.Directories = nil }, "INVALID_REGISTRATION"},
 		"reserved directory": {func(r *RegisterBroker) { r.Directories[0] = metadata.LostDirectory }, "INVALID_REGISTRATION"},
 		"directory twice":    {func(r *RegisterBroker) { r.Directories = append(r.Directories, r.Directories[0]) }, "INVALID_REGISTRATION"},

@@ -54,8 +54,7 @@ func (m *Image) applyRecord(at Position, r Record, changes *Changes) {
 		changes.Brokers = addOnce(changes.Brokers, r.ID)
 	case *BrokerUnregistered:
 		m.registration(r.ID, r.Epoch)
-		i, _ := m.searchBroker(r.ID)
-		m.brokers = slices.Delete(m.brokers, i, i+1)
+		m.departed.put(m.brokers.take(r.ID))
 		changes.Brokers = addOnce(changes.Brokers, r.ID)
 	case *TopicCreated:
 		m.createTopic(r)
@@ -128,15 +127,14 @@ func (m *Image) registerBroker(at Position, r *BrokerRegistered) {
 	if b.Changed == record.NoOffset {
 		b.Changed = at.Offset
 	}
-	i, found := m.searchBroker(r.ID)
-	if !found {
-		m.brokers = slices.Insert(m.brokers, i, b)
-		return
+	last := m.departed.take(r.ID)
+	if last == nil {
+		last = m.Broker(r.ID)
 	}
-	if epoch <= m.brokers[i].Epoch {
-		invariant.Violated("broker %d registered with epoch %d after %d (M8)", r.ID, epoch, m.brokers[i].Epoch)
+	if last != nil && epoch <= last.Epoch {
+		invariant.Violated("broker %d registered with epoch %d after %d (M8)", r.ID, epoch, last.Epoch)
 	}
-	m.brokers[i] = b
+	m.brokers.put(b)
 }
 
 // registration finds the broker that a record means.

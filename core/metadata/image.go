@@ -91,11 +91,12 @@ func InternalTopic(name string) bool {
 // return belongs to the image: it must not be changed, and must not be kept past the next Apply, except for the slices in
 // a Partition and Overrides.
 type Image struct {
-	offset  record.Offset // of the last entry applied; NoOffset before the first
-	epoch   record.Epoch  // of the last entry applied
-	brokers []*Broker     // by id
-	topics  []*Topic      // by name
-	byID    map[record.TopicID]*Topic
+	offset   record.Offset // of the last entry applied; NoOffset before the first
+	epoch    record.Epoch  // of the last entry applied
+	brokers  registrations
+	departed registrations // as they were when they were unregistered, of brokers that have not come back
+	topics   []*Topic      // by name
+	byID     map[record.TopicID]*Topic
 
 	partitions int // over all topics
 
@@ -139,11 +140,12 @@ func (m *Image) Brokers() []*Broker { return m.brokers }
 
 // Broker finds a broker; nil if it is not registered.
 func (m *Image) Broker(id record.NodeID) *Broker {
-	i, ok := m.searchBroker(id)
-	if !ok {
-		return nil
-	}
-	return m.brokers[i]
+	return m.brokers.of(id)
+}
+
+// Departed is the last registration of a broker that was unregistered and has not come back, or nil: by that it is known when it does.
+func (m *Image) Departed(id record.NodeID) *Broker {
+	return m.departed.of(id)
 }
 
 // Active reports whether a broker is registered and may lead.
@@ -152,8 +154,38 @@ func (m *Image) Active(id record.NodeID) bool {
 	return b != nil && b.Active()
 }
 
-func (m *Image) searchBroker(id record.NodeID) (int, bool) {
-	return slices.BinarySearchFunc(m.brokers, id, func(b *Broker, id record.NodeID) int { return cmp.Compare(b.ID, id) })
+// registrations are brokers by id.
+type registrations []*Broker
+
+func (r registrations) search(id record.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(r, id, func(b *Broker, id record.NodeID) int { return cmp.Compare(b.ID, id) })
+}
+
+func (r registrations) of(id record.NodeID) *Broker {
+	if i, found := r.search(id); found {
+		return r[i]
+	}
+	return nil
+}
+
+// put takes in a registration in the place of the last one with its id.
+func (r *registrations) put(b *Broker) {
+	i, found := r.search(b.ID)
+	if !found {
+		*r = slices.Insert(*r, i, b)
+	}
+	(*r)[i] = b
+}
+
+// take removes a broker's registration; nil if there is none.
+func (r *registrations) take(id record.NodeID) *Broker {
+	i, found := r.search(id)
+	if !found {
+		return nil
+	}
+	b := (*r)[i]
+	*r = slices.Delete(*r, i, i+1)
+	return b
 }
 
 // Topics lists the topics by name.

@@ -106,7 +106,7 @@ type BrokerChanged struct {
 	Failed       []UUID // directories that the broker has lost
 }
 
-// BrokerUnregistered removes a broker for good.
+// BrokerUnregistered removes a broker. Only by its last registration it is known when it comes back.
 type BrokerUnregistered struct {
 	ID    record.NodeID
 	Epoch BrokerEpoch // of the registration that is meant

@@ -43,12 +43,12 @@ func (m *Image) appendContent(p []byte) []byte {
 	for _, f := range m.features {
 		add(&FeatureSet{Name: f.Name, Level: f.Level})
 	}
+	for _, b := range m.departed {
+		add(b.registered())
+		add(&BrokerUnregistered{ID: b.ID, Epoch: b.Epoch})
+	}
 	for _, b := range m.brokers {
-		add(&BrokerRegistered{
-			ID: b.ID, Epoch: b.Epoch, Incarnation: b.Incarnation, Directories: b.Directories, Rack: b.Rack,
-			Endpoints: b.Endpoints, Features: b.Features, Fenced: b.Fenced, ShuttingDown: b.ShuttingDown,
-			Changed: b.Changed,
-		})
+		add(b.registered())
 	}
 	eachSetting(m.clusterConfig, func(key, value string) { add(&BrokerConfigured{Broker: NoNode, Key: key, Value: value}) })
 	for _, c := range m.brokerConfig {
@@ -68,6 +68,15 @@ func (m *Image) appendContent(p []byte) []byte {
 		}
 	}
 	return p
+}
+
+// registered is the record that builds a registration.
+func (b *Broker) registered() *BrokerRegistered {
+	return &BrokerRegistered{
+		ID: b.ID, Epoch: b.Epoch, Incarnation: b.Incarnation, Directories: b.Directories, Rack: b.Rack,
+		Endpoints: b.Endpoints, Features: b.Features, Fenced: b.Fenced, ShuttingDown: b.ShuttingDown,
+		Changed: b.Changed,
+	}
 }
 
 func eachSetting(o config.Overrides, f func(key, value string)) {

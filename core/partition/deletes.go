@@ -1,8 +1,6 @@
 package partition
 
 import (
-	"slices"
-
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -70,16 +68,11 @@ func (p *Partition) moveStart() {
 func (p *Partition) lowWatermark() record.Offset {
 	low := p.log.ReadableStart()
 	for i := range p.lead.followers {
-		if f := &p.lead.followers[i]; p.cluster.Active(f.id) || p.electable(f.id) {
+		if f := &p.lead.followers[i]; p.cluster.Active(f.id) || p.maximal(f.id) {
 			low = min(low, f.start)
 		}
 	}
 	return low
-}
-
-// electable reports whether a replica may be elected as the metadata stands.
-func (p *Partition) electable(id record.NodeID) bool {
-	return slices.Contains(p.state.ISR, id) || slices.Contains(p.state.ELR, id)
 }
 
 // settleDeletes answers those that the low watermark has reached.
@@ -99,6 +92,9 @@ func (p *Partition) settleDeletes() {
 	}
 	clear(p.deletes.list[len(kept):])
 	p.deletes.list = kept
+	if len(done) > 0 {
+		p.lead.promised = max(p.lead.promised, low)
+	}
 	for _, d := range done {
 		d.done(low, wire.None)
 	}

@@ -21,9 +21,9 @@ func (c *pendingISR) adds(id record.NodeID) bool {
 }
 
 // expand asks for an ISR with the follower if it belongs there: it has reached the high watermark and the start of this leader's epoch, for
-// the mark of a new leader may lie below what is committed (RP06).
+// the mark of a new leader may lie below what is committed (RP06). What was deleted while its broker was down must not come back with it (R3).
 func (p *Partition) expand(f *follower) {
-	if p.lead.pending != nil || f.end < p.log.HighWatermark() || f.end < p.lead.start ||
+	if p.lead.pending != nil || f.end < p.log.HighWatermark() || f.end < p.lead.start || f.start < p.lead.promised ||
 		slices.Contains(p.state.ISR, f.id) || !slices.Contains(p.state.Replicas, f.id) || !p.eligible(f) {
 		return
 	}

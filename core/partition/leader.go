@@ -15,6 +15,7 @@ type leadership struct {
 	followers []follower    // every other replica, by no particular order but a fixed one
 	pending   *pendingISR   // the change that the controller was asked for
 	moves     startMoves    // of the log start
+	promised  record.Offset // no replica that may lead begins before it: log start when the epoch began, then what a DeleteRecords was answered with
 }
 
 // follower is what a leader knows of another replica in this leader epoch.
@@ -51,7 +52,7 @@ func (p *Partition) begin() {
 		return // see Available
 	}
 	p.log.BeginEpoch(p.state.LeaderEpoch)
-	p.lead = leadership{begun: true, start: p.log.EndOffset()}
+	p.lead = leadership{begun: true, start: p.log.EndOffset(), promised: p.log.ReadableStart()}
 	p.muster()
 	p.advanced()
 	p.confirm()

@@ -167,7 +167,8 @@ func (p *Partition) advanced() {
 	}
 	if p.fetches() {
 		if p.joinsUnflushed() {
-			p.log.Flush()
+			p.log.Flush() // it advances then
+			return
 		}
 		p.cluster.fetchable(p)
 	}

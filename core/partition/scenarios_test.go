@@ -622,6 +622,42 @@ func TestDeleteWaitsForWhoMayLead(t *testing.T) {
 	}
 }
 
+// TestJoinsWithTheLogStart: a replica that was down while records were deleted comes back, and joins no sooner than its log begins durably where it was
+// promised: its power could fail then, and it lead with what was deleted (R3).
+func TestJoinsWithTheLogStart(t *testing.T) {
+	c, a, b, z := newScenario(t, 1)
+	a.put(4)
+	for range 2 {
+		b.follow()
+		z.follow()
+	}
+	c.fence(z.id, "session over")
+	a.learn(len(c.history))
+	b.learn(len(c.history))
+	answered := false
+	a.p.DeleteRecords(3, nil, func(_ record.Offset, e wire.ErrorCode) { answered = e == wire.None })
+	a.work(30)
+	b.follow()
+	b.follow()
+	m := c.copy()
+	m.active[z.id] = true
+	c.decide(m, "let in again")
+	a.learn(len(c.history))
+	z.learn(len(c.history))
+	if !answered || slices.Contains(a.p.state.ISR, z.id) {
+		t.Fatalf("answered (%v), in sync are %v", answered, a.p.state.ISR)
+	}
+	z.exchange()
+	if p := a.p.lead.pending; p != nil || z.p.StartOffset() != 0 {
+		t.Errorf("%+v is asked for while its log begins at %d", p, z.p.StartOffset())
+	}
+	z.work(30)
+	z.exchange()
+	if p := a.p.lead.pending; !p.adds(z.id) || z.p.StartOffset() != 3 {
+		t.Errorf("%+v is asked for although its log begins at %d", p, z.p.StartOffset())
+	}
+}
+
 // TestMarkWaitsWhateverTheAnswer (KIP-497): the wish was carried out and its answer lost. What the leader hears when it asks again does not say that it was not.
 func TestMarkWaitsWhateverTheAnswer(t *testing.T) {
 	for _, code := range []wire.ErrorCode{wire.InvalidUpdateVersion, wire.FencedLeaderEpoch, wire.NotController, wire.UnknownServerError} {

@@ -455,40 +455,6 @@ func TestLostLogIsNoticed(t *testing.T) {
 	}
 }
 
-// TestMembersOfARestartedVoter: a voter that starts again knows all changes of the members but the last one to be committed, before it has heard of
-// anybody: it would else count with the members of long ago (M1).
-func TestMembersOfARestartedVoter(t *testing.T) {
-	t.Parallel()
-	c := calmCluster(t, 3)
-	for _, m := range c.machines {
-		m.kill()
-		m.options.SnapshotBytes, m.options.SnapshotInterval = 1<<30, 0 // it must be in the log
-		m.boot()
-	}
-	c.until("somebody leads", 5*time.Second, c.led)
-	c.calm(time.Second)
-	l, spare := c.leader(), c.machines[3]
-	other := c.machines[l.id%3]
-	l.q.AddVoter(spare.id, spare.options.Directory, spare.options.Address, func(error) {})
-	c.until("it is added", 5*time.Second, func() bool { return c.isVoter(spare) })
-	l.q.RemoveVoter(other.id, other.options.Directory, func(error) {})
-	c.until("another one is removed", 5*time.Second, func() bool { return !c.isVoter(other) })
-	c.calm(time.Second)
-	for _, m := range c.machines {
-		m.kill()
-	}
-	for _, m := range c.machines[:3] {
-		if m == other {
-			continue
-		}
-		m.boot()
-		m.run() // nobody hears it
-		if voters := m.q.Voters(); !slices.Contains(voters, spare.id) {
-			t.Errorf("node %d begins with the voters %v", m.id, voters)
-		}
-	}
-}
-
 // TestAnotherOfTheSameNumber: somebody starts a second node with a member's number. It gets the metadata, and never the place of a member that is well.
 func TestAnotherOfTheSameNumber(t *testing.T) {
 	t.Parallel()

@@ -20,3 +20,10 @@ func FirstState(term uint64) []byte {
 	s := savedState{self: 2, term: term, vote: 2, voters: []uint64{2}}
 	return s.encodeFirst()
 }
+
+// ForgetCommit is a state file that says less of what was committed: nothing. A crash may come before it is written what was.
+func ForgetCommit(p []byte) ([]byte, error) {
+	s, err := decodeState(p)
+	s.commit = 0
+	return s.encode(), err
+}

@@ -14,7 +14,7 @@
 //	M1  term and vote are on stable storage before a message of that term leaves or an entry of it is appended; so a node
 //	    votes once in a term, over all its lives
 //	M2  an entry replaces the stored one of its index and everything behind it
-//	M3  one Ready is handled at a time, in this order: state file, entries, durable; then messages, apply, Advance
+//	M3  one Ready is handled at a time, in this order: state file, entries, durable, state file if the members change; then messages, apply, Advance
 //	M4  entries are applied in order, once; a snapshot is taken between two of them, on the loop
 //	M6  that holds for entries that were pulled as it does for those that came through raft, and for both in one life
 //	M5  the log starts at or below the end of the last checkpoint, which is durable before the log start moves
@@ -182,6 +182,7 @@ const (
 	idle      phase = iota // there is none
 	saving                 // for files
 	syncing                // for the log
+	noting                 // for the state file to say what was committed
 	finishing              // it is being finished
 )
 

@@ -39,8 +39,7 @@ func (q *Quorum) advance() bool {
 		if q.log.DurableEnd() < q.wantedEnd() {
 			return false
 		}
-		q.finish()
-		return true
+		return q.remember()
 	default:
 		return false
 	}
@@ -139,6 +138,28 @@ func (q *Quorum) wantedEnd() record.Offset {
 		return record.Offset(q.ready.Entries[n-1].GetIndex())
 	}
 	return 0
+}
+
+// remember has the state file say that a change of the members was committed, before this node counts with it. After a restart it would else count with
+// the members of before, and wait for one that is gone for good: who went when it was not needed any more. It reports whether there is more to do at once.
+func (q *Quorum) remember() bool {
+	commit := uint64(0)
+	for _, e := range q.ready.CommittedEntries {
+		if e.GetType() != raftpb.EntryNormal {
+			commit = e.GetIndex()
+		}
+	}
+	if commit <= q.saved.commit {
+		q.finish()
+		return true
+	}
+	q.phase = noting
+	q.writeState(func(s *savedState) { s.commit = commit }, func() error { return nil }, func() error {
+		q.finish()
+		q.pump()
+		return nil
+	})
+	return false
 }
 
 // finish does what had to wait until everything was durable: messages leave, committed entries are applied.

@@ -60,6 +60,10 @@ const (
 // TagSynced is a tag of a partition in an AlterPartition request, and Lignum's own: it has no value and says ISRChange.Synced.
 const TagSynced = 10_000
 
+// TagReplaces is a tag of a BrokerRegistration request, and Lignum's own: the broker epoch of the registration that the sender knows of and means to
+// replace, in 8 bytes, -1 if it knows of none. The answer DUPLICATE_BROKER_REGISTRATION names the present one in its BrokerEpoch.
+const TagReplaces = 10_001
+
 // String is Kafka's name of the key, or its number.
 func (k Key) String() string {
 	if e, ok := lookup(k); ok {
