@@ -7,8 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -144,116 +142,6 @@ func TestHungUpInsideFrame(t *testing.T) {
 	h.until("log lines", func() bool { return strings.Count(h.log.String(), "hung up inside a frame") == 3 })
 }
 
-// TestClaimsCostNothing: who announces 100 MB and sends nothing gets no memory for it.
-func TestClaimsCostNothing(t *testing.T) {
-	h := start(t, Options{Memory: NewPool(PoolOptions{})})
-	runtime.GC()
-	var before, after runtime.MemStats
-	resting := resident()
-	runtime.ReadMemStats(&before)
-	for range 10 {
-		h.dial().send([]byte{0x05, 0xf5, 0xe1, 0x00, 1, 2, 3})
-	}
-	h.until("ten frames begun", func() bool { return h.server.budget.used.Load() == 10*trusted })
-	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > 12*trusted {
-		t.Errorf("%d bytes of heap for ten claims", used)
-	}
-	if grown := resident() - resting; grown > 12*trusted {
-		t.Errorf("%d bytes more are resident", grown)
-	}
-}
-
-// resident is how many bytes of the process are in memory; 0 where the system does not say it in Linux's way.
-func resident() int {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	var size, pages int
-	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
-		return 0
-	}
-	return pages * os.Getpagesize()
-}
-
-func TestInFlightLimit(t *testing.T) {
-	h := start(t, Options{InFlight: 3})
-	c := h.dial()
-	for i := range 10 {
-		c.send(framed(numbered(doHold, i, 9)))
-	}
-	for n := int64(3); n <= 10; n++ {
-		h.until("three more than answered", func() bool { return h.node.received.Load() == n })
-		time.Sleep(2 * time.Millisecond)
-		if got := h.node.received.Load(); got != n {
-			t.Fatalf("%d requests came in, not %d", got, n)
-		}
-		h.on(func() {
-			first := h.node.held[0]
-			h.node.held = h.node.held[1:]
-			h.node.answer(first.conn, first.req)
-		})
-		if got := binary.BigEndian.Uint64(c.receive()[1:]); got != uint64(n-3) {
-			t.Fatalf("answer %d instead of %d", got, n-3)
-		}
-	}
-	h.on(h.node.release)
-}
-
-func TestBudget(t *testing.T) {
-	h := start(t, Options{RequestBytes: 64 << 10})
-	var clients []*client
-	for i := range 6 {
-		c := h.dial()
-		c.send(framed(numbered(doHold, i, 40<<10)))
-		clients = append(clients, c)
-		if i < 2 {
-			h.until("request", func() bool { return h.node.received.Load() == int64(i+1) })
-		}
-	}
-	small := h.dial()
-	small.send(framed([]byte("e")))
-	time.Sleep(20 * time.Millisecond)
-	if n := h.node.received.Load(); n != 2 {
-		t.Fatalf("%d requests of 40 KiB came in, the budget is 64 KiB", n)
-	}
-	for n := int64(2); n < 7; n++ {
-		h.on(h.node.release)
-		h.until("more requests", func() bool { return h.node.received.Load() > n || h.node.received.Load() == 7 })
-	}
-	h.on(h.node.release)
-	for _, c := range append(clients, small) {
-		c.receive()
-	}
-}
-
-// TestBudgetOfTheDead: who waits for the budget and dies passes its turn on.
-func TestBudgetOfTheDead(t *testing.T) {
-	h := start(t, Options{RequestBytes: 1000})
-	holder := h.dial()
-	holder.send(framed(numbered(doHold, 0, 2000)))
-	h.until("holder", func() bool { return h.node.received.Load() == 1 })
-	var waiting []*client
-	for i := range 5 {
-		c := h.dial()
-		c.send(framed(numbered(doEcho, i, 100)))
-		waiting = append(waiting, c)
-	}
-	h.until("five in the queue", func() bool { return h.server.budget.waiting.Load() == 5 })
-	h.server.mu.Lock()
-	for c := range h.server.open {
-		if c.waiting.Load() && c.info.Remote != waiting[4].LocalAddr().String() {
-			go c.kill(io.ErrUnexpectedEOF)
-		}
-	}
-	h.server.mu.Unlock()
-	h.until("one in the queue", func() bool { return h.server.budget.waiting.Load() == 1 })
-	h.on(h.node.release)
-	waiting[4].receive()
-	holder.receive()
-}
-
 // TestSlowReader: who does not read is not read either, keeps little memory busy, and is thrown out.
 func TestSlowReader(t *testing.T) {
 	h := start(t, Options{InFlight: 10, StallTimeout: 300 * time.Millisecond, SendBuffer: 64 << 10})
@@ -339,44 +227,6 @@ func TestIdle(t *testing.T) {
 	waits.ended()
 }
 
-func TestHalfClose(t *testing.T) {
-	h := start(t, Options{})
-	c := h.dial()
-	for i := range 20 {
-		c.send(framed(numbered(doHold, i, 9)))
-	}
-	_ = c.Conn.(*net.TCPConn).CloseWrite()
-	h.until("requests", func() bool { return h.node.received.Load() == 20 })
-	h.on(h.node.release)
-	for i := range 20 {
-		if got := binary.BigEndian.Uint64(c.receive()[1:]); got != uint64(i) {
-			t.Fatalf("answer %d instead of %d", got, i)
-		}
-	}
-	c.ended()
-}
-
-// TestCloseSendsWhatIsQueued: the node closes; what it sent before arrives, though the peer keeps talking.
-func TestCloseSendsWhatIsQueued(t *testing.T) {
-	h := start(t, Options{SendBuffer: 16 << 10})
-	c := h.dial()
-	for range 5 {
-		c.send(framed([]byte{doRepeat}))
-	}
-	c.send(framed([]byte("c!")))
-	for range 5 {
-		time.Sleep(5 * time.Millisecond)
-		_, _ = c.Write(framed([]byte("e")))
-		if got := c.receive(); !bytes.Equal(got, megabyte) {
-			t.Fatal("wrong answer")
-		}
-	}
-	if got := c.receive(); string(got) != "c!" {
-		t.Fatalf("%q", got)
-	}
-	c.ended()
-}
-
 func TestNoAnswer(t *testing.T) {
 	h := start(t, Options{InFlight: 2})
 	c := h.dial()
@@ -420,92 +270,6 @@ func TestComeAndGo(t *testing.T) {
 			t.Errorf("%d connections are still known", len(h.server.byID))
 		}
 	})
-}
-
-func TestConnectionLimits(t *testing.T) {
-	t.Run("all", func(t *testing.T) {
-		h := start(t, Options{MaxConnections: 2})
-		one, two, three := h.dial(), h.dial(), h.dial()
-		for _, c := range []*client{one, two, three} {
-			c.send(framed([]byte("e")))
-		}
-		one.receive()
-		two.receive()
-		time.Sleep(5 * time.Millisecond)
-		if n := h.node.conns.Load(); n != 2 {
-			t.Fatalf("%d connections", n)
-		}
-		_ = one.Close()
-		three.receive()
-	})
-	t.Run("one address", func(t *testing.T) {
-		h := start(t, Options{MaxConnectionsPerIP: 2})
-		one, two := h.dial(), h.dial()
-		for _, c := range []*client{one, two} {
-			c.send(framed([]byte("e")))
-			c.receive()
-		}
-		h.dial().ended()
-		h.until("log line", func() bool { return h.log.has("max.connections.per.ip=2") })
-		_ = one.Close()
-		h.until("one gone", func() bool { return h.node.gone.Load() == 1 })
-		h.until("room", func() bool {
-			c := h.dial()
-			_, _ = c.Write(framed([]byte("e")))
-			_, err := c.next()
-			return err == nil
-		})
-	})
-}
-
-// TestShutdown: what has been asked is answered, what is asked afterwards is not.
-func TestShutdown(t *testing.T) {
-	h := start(t, Options{})
-	c := h.dial()
-	c.send(framed([]byte("h1")))
-	h.until("request", func() bool { return h.node.received.Load() == 1 })
-	done := make(chan struct{})
-	go func() {
-		h.server.Shutdown(10 * time.Second)
-		close(done)
-	}()
-	h.until("refusal", func() bool {
-		nc, err := net.Dial("tcp", h.addr)
-		if err == nil {
-			_ = nc.Close()
-		}
-		return err != nil
-	})
-	h.on(h.node.release)
-	if got := c.receive(); string(got) != "h1" {
-		t.Fatalf("%q", got)
-	}
-	_, _ = c.Write(framed([]byte("e2"))) // too late, or just in time: the listener closes a moment before the connections are told
-	if got, err := c.next(); err == nil && string(got) == "e2" {
-		c.ended()
-	}
-	<-done
-}
-
-func TestShutdownDoesNotWaitForever(t *testing.T) {
-	h := start(t, Options{})
-	c := h.dial()
-	c.send(framed([]byte("h")))
-	h.until("request", func() bool { return h.node.received.Load() == 1 })
-	h.server.Shutdown(10 * time.Millisecond)
-	c.ended()
-	h.on(h.node.release)
-}
-
-func TestServeAfterShutdown(t *testing.T) {
-	l := NewLoop(NewClock())
-	s, err := Listen(l, Options{Listeners: []Listener{{"A", "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Shutdown(0)
-	s.Serve()
-	s.Shutdown(0)
 }
 
 // TestServeByName: listeners may begin one after the other.

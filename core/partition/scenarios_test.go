@@ -7,7 +7,6 @@ import (
 	"lignum/core/config"
 	"lignum/core/record"
 	"lignum/core/wire"
-	"lignum/sim"
 )
 
 // Days on which systems like this one have lost records. Each is told by the steps that matter; the checks of the cluster judge them.
@@ -122,60 +121,6 @@ func TestMarkWaitsForPendingMembers(t *testing.T) {
 	c.inspect(a)
 	if c.top != 2 {
 		t.Errorf("%d are committed", c.top)
-	}
-}
-
-// TestDeposedLeaderStaysWhileItMayServe (F7): who has not fetched from the new leader may not know of it, and may answer readers until its session
-// ends, however short the new leader's replica.lag.time.max.ms is. The mark must not pass it by.
-func TestDeposedLeaderStaysWhileItMayServe(t *testing.T) {
-	c, a, b, z := newScenario(t, 1)
-	c.elected(b)
-	z.learn(len(c.history))
-	b.put(2)
-	z.follow() // a is cut off, and believes that it leads
-	b.p.Tick(c.clock.Now().Add(lagMax))
-	z.follow()
-	c.clock.Advance(sessionMax)
-	b.p.Tick(c.clock.Now())
-	c.inspect(b)
-	if len(c.changes) != 0 || c.top != 0 || !a.p.Leads() {
-		t.Fatalf("%d wishes, %d are committed, while the old leader serves (%v)", len(c.changes), c.top, a.p.Leads())
-	}
-	c.clock.Advance(1)
-	b.p.Tick(c.clock.Now())
-	if c.grant(); len(c.now().state.ISR) != 2 {
-		t.Errorf("ISR %v after the session", c.now().state.ISR)
-	}
-}
-
-// TestReassignmentWaitsForWhoMayServe (F7): a leader lets those go that a reassignment takes away when each of them has fetched from it, or is in sync no
-// more, and when all that stay are in sync. One of them led before, and does not know yet that it leads no more.
-func TestReassignmentWaitsForWhoMayServe(t *testing.T) {
-	c, a, b, z := newScenario(t, 1)
-	m := c.copy()
-	m.state.Leader, m.state.LeaderEpoch, m.state.Removing = b.id, m.state.LeaderEpoch+1, []record.NodeID{a.id}
-	c.decide(m, "a is to go and hands over")
-	b.learn(len(c.history))
-	z.learn(len(c.history))
-	b.put(2)
-	z.follow()
-	b.p.Tick(c.clock.Now())
-	if c.inspect(b); len(c.changes) != 0 || c.top != 0 || !a.p.Leads() {
-		t.Fatalf("%d wishes, %d are committed, while the old leader serves (%v)", len(c.changes), c.top, a.p.Leads())
-	}
-	c.suspend(z)
-	b.learn(len(c.history))
-	a.learn(len(c.history))
-	a.request()
-	if c.inspect(b); len(c.changes) != 0 {
-		t.Fatalf("one that stays is not in sync: %d wishes", len(c.changes))
-	}
-	z.learn(len(c.history))
-	z.follow()
-	c.grant()
-	b.learn(len(c.history))
-	if c.grant(); len(c.now().state.ISR) != 2 || slices.Contains(c.now().state.ISR, a.id) {
-		t.Errorf("ISR %v when all know", c.now().state.ISR)
 	}
 }
 
@@ -299,76 +244,6 @@ func TestFetchOfAnEarlierEpoch(t *testing.T) {
 	c.flights = append(c.flights[:0], late)
 	c.deliver(0, false)
 	if c.top != 0 {
-		t.Errorf("%d are committed", c.top)
-	}
-}
-
-// TestFetchOfAnEarlierLife (I6): what a follower had before it lost its power says nothing of what it has now, though it is in sync once more.
-func TestFetchOfAnEarlierLife(t *testing.T) {
-	c := newCluster(t, 3, config.Async, 1, 1)
-	a, b, z := c.nodes[0], c.nodes[1], c.nodes[2]
-	a.put(3)
-	b.exchange()
-	b.work(30)
-	b.fetch() // at 3, and it takes its time
-	late := c.flights[len(c.flights)-1]
-	b.up = false
-	b.disk.PowerBy(sim.LoseAll())
-	b.boot()
-	if b.p.EndOffset() != 0 || late.fetch.Offset != 3 {
-		t.Fatalf("b ends at %d, and has told %d", b.p.EndOffset(), late.fetch.Offset)
-	}
-	a.learn(len(c.history))
-	b.request() // the answer takes its time
-	c.grant()
-	a.learn(len(c.history))
-	if len(c.now().state.ISR) != 3 {
-		t.Fatalf("ISR %v", c.now().state.ISR)
-	}
-	c.flights = append(c.flights[:0], late)
-	c.deliver(0, false)
-	if code := c.flights[0].answer.Error; code != wire.NotLeaderOrFollower {
-		t.Errorf("the late fetch is answered with %v", code)
-	}
-	z.learn(len(c.history))
-	z.follow()
-	c.inspect(a)
-	if c.top != 0 {
-		t.Errorf("%d are committed, b ends at %d", c.top, b.p.EndOffset())
-	}
-	b.learn(len(c.history))
-	b.follow()
-	c.inspect(a)
-	if c.top != 3 {
-		t.Errorf("%d are committed", c.top)
-	}
-}
-
-// TestFetchOfALifeThatIsUnheardOf (D1): a follower came back, and the controller took it out of the in-sync set; the leader has heard of neither. What it
-// counted as acknowledged by two would be in sync on one alone.
-func TestFetchOfALifeThatIsUnheardOf(t *testing.T) {
-	c := newCluster(t, 2, config.Async, 2, 1)
-	a, b := c.nodes[0], c.nodes[1]
-	a.put(3)
-	b.follow()
-	b.crash(false)
-	b.boot()
-	a.put(2)
-	b.request()
-	if code := c.flights[len(c.flights)-1].answer.Error; code != wire.UnknownLeaderEpoch {
-		t.Errorf("the fetch is answered with %v", code)
-	}
-	c.inspect(a)
-	if c.top != 3 {
-		t.Errorf("%d are committed while %v is in sync", c.top, c.now().state.ISR)
-	}
-	a.learn(len(c.history))
-	b.follow()
-	c.grant()
-	a.learn(len(c.history))
-	b.follow()
-	c.inspect(a)
-	if c.top != 5 {
 		t.Errorf("%d are committed", c.top)
 	}
 }
@@ -499,41 +374,6 @@ func TestFollowerTakesNothingBad(t *testing.T) {
 	}
 }
 
-// TestLeaderWithoutALease serves nobody but its followers (F7).
-func TestLeaderWithoutALease(t *testing.T) {
-	_, a, _, _ := newScenario(t, 1)
-	ports := a.ports()
-	ports.Leased = func() bool { return false }
-	a.answersNoReads(t, ports)
-	end := a.p.EndOffset()
-	a.append(1, AcksLeader)
-	if a.p.EndOffset() != end {
-		t.Error("it has appended")
-	}
-}
-
-// TestLeaderThatHasResigned answers no reads (F7), but takes records: until it hears of its successor that is where producers are sent.
-func TestLeaderThatHasResigned(t *testing.T) {
-	_, a, _, _ := newScenario(t, 1)
-	ports := a.ports()
-	ports.Resigned = func() bool { return true }
-	a.answersNoReads(t, ports)
-	end := a.p.EndOffset()
-	a.append(1, AcksLeader)
-	if a.p.EndOffset() != end+1 {
-		t.Error("it has not appended")
-	}
-}
-
-// answersNoReads: a leader that has these ports from now on leads on for its followers alone.
-func (n *node) answersNoReads(t *testing.T, ports *Cluster) {
-	t.Helper()
-	n.p.cluster = ports
-	if n.p.Available() != wire.NotLeaderOrFollower || n.p.Leading() != wire.None || n.p.Readable() != wire.NotLeaderOrFollower {
-		t.Errorf("%v, %v, %v", n.p.Available(), n.p.Leading(), n.p.Readable())
-	}
-}
-
 // TestEndIsUnknownAfterAnElection (KIP-207): until a new leader's mark has reached the start of its epoch.
 func TestEndIsUnknownAfterAnElection(t *testing.T) {
 	c, a, b, z := newScenario(t, 1)
@@ -552,109 +392,6 @@ func TestEndIsUnknownAfterAnElection(t *testing.T) {
 	z.follow()
 	if !b.p.Settled() || b.p.HighWatermark() != 2 {
 		t.Errorf("settled %v, mark %d", b.p.Settled(), b.p.HighWatermark())
-	}
-}
-
-// TestDeleteWaitsForFollowers (R3): DeleteRecords is answered when the logs of all replicas that may lead next begin there; else what is deleted would come
-// back with one of them.
-func TestDeleteWaitsForFollowers(t *testing.T) {
-	c, a, b, z := newScenario(t, 1)
-	a.put(4)
-	for _, n := range []*node{b, z} {
-		n.follow()
-	}
-	low, code := record.NoOffset, wire.UnknownServerError
-	a.p.DeleteRecords(3, nil, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
-	a.work(30)
-	told := func(n *node) { // it learns of the start with one fetch, makes it durable, and says so with the next
-		n.exchange()
-		n.work(30)
-		n.exchange()
-	}
-	told(b)
-	if a.p.StartOffset() != 3 || b.p.StartOffset() != 3 || z.p.StartOffset() != 0 {
-		t.Fatalf("the logs start at %d, %d, %d", a.p.StartOffset(), b.p.StartOffset(), z.p.StartOffset())
-	}
-	if low != record.NoOffset {
-		t.Errorf("answered with %d and %v while one log begins at 0", low, code)
-	}
-	told(z)
-	if low != 3 || code != wire.None || z.p.StartOffset() != 3 {
-		t.Errorf("answered with %d and %v, the last log begins at %d", low, code, z.p.StartOffset())
-	}
-	c.inspect(a)
-}
-
-// TestDeleteWaitsForWhoMayLead: a broker that is fenced, and whose replica may be elected when it comes back, has to know what was deleted (R3).
-func TestDeleteWaitsForWhoMayLead(t *testing.T) {
-	c, a, b, z := newScenario(t, 3)
-	a.put(4)
-	b.follow()
-	z.follow()
-	b.follow()
-	c.fence(z.id, "session over")
-	a.learn(len(c.history))
-	b.learn(len(c.history))
-	if s := a.p.state; !slices.Equal(s.ELR, []record.NodeID{z.id}) || a.p.HighWatermark() != 4 {
-		t.Fatalf("%v are eligible, the mark is %d", s.ELR, a.p.HighWatermark())
-	}
-	answered := false
-	a.p.DeleteRecords(3, nil, func(o record.Offset, e wire.ErrorCode) {
-		answered = true
-		if o != 3 || e != wire.None || z.p.StartOffset() != 3 {
-			t.Errorf("answered with %d and %v, the log that is eligible begins at %d", o, e, z.p.StartOffset())
-		}
-	})
-	a.work(30)
-	b.follow()
-	a.p.Tick(c.clock.Now())
-	if answered || b.p.StartOffset() != 3 {
-		t.Errorf("answered (%v) while who may be elected begins at %d", answered, z.p.StartOffset())
-	}
-	m := c.copy()
-	m.active[z.id] = true
-	c.decide(m, "let in again")
-	a.learn(len(c.history))
-	z.learn(len(c.history))
-	z.follow()
-	if !answered {
-		t.Error("not answered although all logs begin there")
-	}
-}
-
-// TestJoinsWithTheLogStart: a replica that was down while records were deleted comes back, and joins no sooner than its log begins durably where it was
-// promised: its power could fail then, and it lead with what was deleted (R3).
-func TestJoinsWithTheLogStart(t *testing.T) {
-	c, a, b, z := newScenario(t, 1)
-	a.put(4)
-	for range 2 {
-		b.follow()
-		z.follow()
-	}
-	c.fence(z.id, "session over")
-	a.learn(len(c.history))
-	b.learn(len(c.history))
-	answered := false
-	a.p.DeleteRecords(3, nil, func(_ record.Offset, e wire.ErrorCode) { answered = e == wire.None })
-	a.work(30)
-	b.follow()
-	b.follow()
-	m := c.copy()
-	m.active[z.id] = true
-	c.decide(m, "let in again")
-	a.learn(len(c.history))
-	z.learn(len(c.history))
-	if !answered || slices.Contains(a.p.state.ISR, z.id) {
-		t.Fatalf("answered (%v), in sync are %v", answered, a.p.state.ISR)
-	}
-	z.exchange()
-	if p := a.p.lead.pending; p != nil || z.p.StartOffset() != 0 {
-		t.Errorf("%+v is asked for while its log begins at %d", p, z.p.StartOffset())
-	}
-	z.work(30)
-	z.exchange()
-	if p := a.p.lead.pending; !p.adds(z.id) || z.p.StartOffset() != 3 {
-		t.Errorf("%+v is asked for although its log begins at %d", p, z.p.StartOffset())
 	}
 }
 
@@ -704,38 +441,5 @@ func TestFollowerThatStandsStill(t *testing.T) {
 	a.learn(len(c.history))
 	if isr := c.now().state.ISR; c.top != 3 || slices.Contains(isr, z.id) || len(isr) != 2 {
 		t.Errorf("%d are committed, ISR %v", c.top, isr)
-	}
-}
-
-// TestDeletesUpToTheMark: records that are not committed cannot be deleted, and what was deleted stays so (R1).
-func TestDeletesUpToTheMark(t *testing.T) {
-	_, a, b, z := newScenario(t, 1)
-	a.put(3)
-	b.follow()
-	z.follow()
-	a.put(2)
-	b.follow()
-	low, code := record.Offset(-3), wire.UnknownServerError
-	remove := func(to record.Offset) {
-		low, code = -3, wire.UnknownServerError
-		a.p.DeleteRecords(to, nil, func(o record.Offset, e wire.ErrorCode) { low, code = o, e })
-	}
-	for _, to := range []record.Offset{-2, 4, 5, 6} {
-		if remove(to); low != -1 || code != wire.OffsetOutOfRange {
-			t.Errorf("up to %d, where 3 are committed: %d and %v", to, low, code)
-		}
-	}
-	z.follow()
-	for _, q := range []struct{ to, low record.Offset }{{1, 1}, {2, 2}, {1, 2}, {0, 2}} {
-		remove(q.to)
-		a.work(30)
-		b.follow()
-		z.follow()
-		if low != q.low || code != wire.None {
-			t.Errorf("up to %d: %d and %v, want %d", q.to, low, code, q.low)
-		}
-	}
-	if remove(6); low != -1 || code != wire.OffsetOutOfRange {
-		t.Errorf("beyond the end: %d and %v", low, code)
 	}
 }

@@ -2,15 +2,11 @@ package replication_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"lignum/core/commitlog"
 	"lignum/core/config"
-	"lignum/core/env"
-	"lignum/core/partition"
 	"lignum/core/record"
 	"lignum/core/wire"
 
@@ -197,142 +193,6 @@ func TestLeaderThatComesBack(t *testing.T) {
 	}
 }
 
-// TestLogStartReachesFollowers: DeleteRecords is answered when the start has moved everywhere, without a wait for the fetch that the leader holds.
-func TestLogStartReachesFollowers(t *testing.T) {
-	r := newRig(t, 3)
-	r.create(1, 1)
-	r.run(time.Second)
-	id := part(1, 0)
-	for i := range 4 {
-		r.produce(id, number(i))
-	}
-	r.run(time.Second)
-	var low record.Offset = -1
-	start := r.clock.Now()
-	took := time.Duration(-1)
-	r.brokers[0].set.Get(id).DeleteRecords(3, nil, func(o record.Offset, code wire.ErrorCode) {
-		if low, took = o, r.clock.Now().Sub(start); code != wire.None {
-			t.Error(code)
-		}
-	})
-	r.run(2 * time.Second)
-	if low != 3 || took < 0 || took > 100*time.Millisecond {
-		t.Errorf("low watermark %d after %v", low, took)
-	}
-	for _, b := range r.brokers {
-		if o := b.set.Get(id).StartOffset(); o != 3 {
-			t.Errorf("the log of broker %d starts at %d", b.id, o)
-		}
-	}
-}
-
-// TestFollowerBehindTheLogStart starts anew where the leader's log begins.
-func TestFollowerBehindTheLogStart(t *testing.T) {
-	r := newRig(t, 2)
-	r.create(1, 1, 0)
-	id := part(1, 0)
-	r.brokers[1].down = true
-	for i := range 4 {
-		r.produce(id, number(i))
-	}
-	r.run(time.Second)
-	r.brokers[0].set.Get(id).DeleteRecords(3, nil, func(record.Offset, wire.ErrorCode) {})
-	r.run(time.Second)
-	r.brokers[1].down = false
-	r.run(40 * time.Second)
-	r.same(id, 4)
-	if o := r.brokers[1].set.Get(id).StartOffset(); o != 3 || len(r.states[id].ISR) != 2 {
-		t.Errorf("the follower starts at %d, ISR %v", o, r.states[id].ISR)
-	}
-}
-
-// TestNothingInCommonAtTheLogStart (I1, F2): a follower ends where the leader's log begins, with a record that was never committed, of an epoch that the
-// leader has forgotten. It does not join with it, but begins anew: its log start alone is not durable yet.
-func TestNothingInCommonAtTheLogStart(t *testing.T) {
-	r := newRig(t, 2)
-	r.create(1, 1)
-	id, a, b := part(1, 0), r.brokers[0], r.brokers[1]
-	r.run(time.Second)
-	r.produce(id, "a")
-	r.run(time.Second)
-	a.down = true
-	r.elect(id, 1)
-	r.run(10 * time.Millisecond)
-	r.produce(id, "never committed")
-	r.run(10 * time.Millisecond)
-	a.down, b.down = false, true
-	s := r.states[id]
-	s.ISR = []record.NodeID{0}
-	r.decide(id, s)
-	for _, l := range a.store.Logs() {
-		if l.ID() == id {
-			l.TruncateFullyAndStartAt(2) // as if all had been deleted, another record at 1 included
-			l.SetHighWatermark(2)
-		}
-	}
-	r.elect(id, 0)
-	r.run(time.Second)
-	if a.set.Get(id).StartOffset() != 2 || b.set.Get(id).EndOffset() != 2 {
-		t.Fatalf("the leader begins at %d, the follower ends at %d", a.set.Get(id).StartOffset(), b.set.Get(id).EndOffset())
-	}
-	b.down = false
-	r.decide(id, r.states[id])
-	r.run(time.Minute) // the requests from before have to time out
-	r.same(id, 2)
-	if epoch, _ := b.set.Get(id).EpochEnd(1); epoch != record.NoEpoch {
-		t.Errorf("it is in sync, and knows of epoch %d", epoch)
-	}
-	r.produce(id, "c")
-	r.run(time.Second)
-	r.same(id, 3)
-}
-
-// TestInSyncAtTheLogStart (I2, I7): who is in sync has what was committed, also when the leader has forgotten the epoch of it. It does not begin anew, for
-// until that is durable its power could take back what it had.
-func TestInSyncAtTheLogStart(t *testing.T) {
-	r := newRig(t, 2)
-	r.create(1, 1)
-	id, a, b := part(1, 0), r.brokers[0], r.brokers[1]
-	r.run(time.Second)
-	r.produce(id, "a")
-	r.run(time.Second)
-	for _, l := range a.store.Logs() {
-		if l.ID() == id {
-			l.TruncateFullyAndStartAt(1) // as if it had been deleted
-			l.SetHighWatermark(1)
-		}
-	}
-	r.elect(id, 0)
-	r.run(time.Minute)
-	r.same(id, 1)
-	if epoch, _ := b.set.Get(id).EpochEnd(0); epoch != 0 {
-		t.Errorf("it knows of epoch %d", epoch)
-	}
-}
-
-// TestForgottenReplicas: a replica that is gone is fetched for no more, and a new one of the same name is.
-func TestForgottenReplicas(t *testing.T) {
-	r := newRig(t, 2)
-	r.create(1, 2)
-	r.run(time.Second)
-	b := r.brokers[1]
-	p := b.set.Take(part(1, 0))
-	p.Close(wire.UnknownTopicOrPartition)
-	b.manager.Forget(p)
-	r.run(time.Second)
-	s := r.states[part(1, 0)]
-	again := partition.New(part(1, 0), "t1", 1, r.topic, b.cluster)
-	b.set.Add(again)
-	again.Follow(s)
-	b.store.Delete(part(1, 0), func(error) { b.store.Create(part(1, 0), "t1", r.topic, again.Opened) })
-	r.run(time.Second)
-	done := r.produce(part(1, 0), "a")
-	r.run(time.Second)
-	if !done.done || done.code != wire.None {
-		t.Errorf("told %v %v", done.done, done.code)
-	}
-}
-
 // TestSyncedTag: this package and the handler that reads the request mean the same tag.
 func TestSyncedTag(t *testing.T) {
 	r := newRig(t, 2)
@@ -350,71 +210,6 @@ func TestSyncedTag(t *testing.T) {
 	r.altered[0].Topics[0].Partitions[0].UnknownTags.Each(func(tag uint32, _ []byte) { synced = synced || tag == wire.TagSynced })
 	if !synced {
 		t.Error("the request has no such tag")
-	}
-}
-
-// newWritten is three brokers with a partition of three records, which all of them have; so many have to be in sync.
-func newWritten(t *testing.T, minimum int32) (*rig, record.Partition) {
-	r := newRig(t, 3)
-	r.topic.MinInSyncReplicas = minimum
-	r.create(1, 1)
-	id := part(1, 0)
-	r.run(time.Second)
-	for i := range 3 {
-		r.produce(id, number(i))
-	}
-	r.run(time.Second)
-	return r, id
-}
-
-// TestDamagedReplica is reported, taken out of every set, and copied anew; a leader hands over before that (L7).
-func TestDamagedReplica(t *testing.T) {
-	r, id := newWritten(t, 1)
-	r.brokers[0].set.Get(id).ReadFailed(fmt.Errorf("a cold read: %w", commitlog.ErrCorrupt))
-	r.run(5 * time.Second)
-	if r.renewed != 1 || len(r.lost) != 0 || r.states[id].Leader == 0 || len(r.states[id].ISR) != 3 {
-		t.Errorf("renewed %d times, lost %v, leader %d, ISR %v", r.renewed, r.lost, r.states[id].Leader, r.states[id].ISR)
-	}
-	r.same(id, 3)
-}
-
-// TestDamagedLeaderThatIsAlone hands over to a replica that may be elected, if one is up: it has all that was committed (L7).
-func TestDamagedLeaderThatIsAlone(t *testing.T) {
-	for _, up := range []bool{true, false} {
-		r, id := newWritten(t, 2)
-		r.brokers[1].down, r.brokers[2].down = !up, true
-		s := r.states[id]
-		s.ISR, s.ELR = []record.NodeID{0}, []record.NodeID{1}
-		r.decide(id, s)
-		r.run(3 * time.Millisecond)
-		r.brokers[0].set.Get(id).ReadFailed(fmt.Errorf("a cold read: %w", commitlog.ErrCorrupt))
-		r.run(5 * time.Second)
-		if leader := r.states[id].Leader; (leader == 1) != up || (r.renewed == 1) != up {
-			t.Errorf("with another one that is up (%v) the leader is %d, and %d were renewed", up, leader, r.renewed)
-		}
-	}
-}
-
-// TestUnreadableReplica: a replica whose log cannot be read is copied anew if another one can take its place; otherwise nobody gives it up, for it may be
-// well at the next start.
-func TestUnreadableReplica(t *testing.T) {
-	for _, alone := range []bool{false, true} {
-		r, id := newWritten(t, 1)
-		if alone {
-			r.brokers[1].down, r.brokers[2].down = true, true
-			s := r.states[id]
-			s.ISR, s.ELR = []record.NodeID{0}, nil
-			r.decide(id, s)
-			r.run(3 * time.Millisecond)
-		}
-		r.brokers[0].set.Get(id).Opened(nil, fmt.Errorf("open log: %w", env.ErrUnreadable))
-		r.run(5 * time.Second)
-		if s := r.states[id]; (r.renewed == 0) != alone || (s.Leader == 0) != alone || s.Lost {
-			t.Errorf("alone %v: renewed %d times, leader %d, ISR %v, lost %v", alone, r.renewed, s.Leader, s.ISR, s.Lost)
-		}
-		if !alone {
-			r.same(id, 3)
-		}
 	}
 }
 
@@ -509,36 +304,6 @@ func TestMarkIsNotLostBetweenTwoFetches(t *testing.T) {
 	}
 	r.run(2 * time.Second)
 	r.same(id, 4)
-}
-
-// TestLeaderWithDamagedRecords: followers do not take them, and ask again; the leader looks at them then, and gives up.
-func TestLeaderWithDamagedRecords(t *testing.T) {
-	r := newRig(t, 3)
-	r.create(1, 1)
-	id := part(1, 0)
-	r.run(time.Second)
-	lost := r.produce(id, "a")
-	p := r.brokers[0].set.Get(id)
-	found, _, err := p.Read(partition.ReadRequest{UpTo: p.EndOffset(), MaxBytes: 1 << 20, AtLeastOne: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bytes := found.Span(0).Bytes
-	bytes[len(bytes)-1] ^= 1
-	found.Release()
-	r.run(20 * time.Second)
-	if lost.code != wire.NotLeaderOrFollower && lost.code != wire.KafkaStorageError {
-		t.Errorf("told %v, %v", lost.done, lost.code)
-	}
-	s := r.states[id]
-	if s.Leader == 0 || len(s.ISR) != 3 || r.renewed != 1 {
-		t.Fatalf("leader %d, ISR %v, renewed %d times", s.Leader, s.ISR, r.renewed)
-	}
-	if again := r.produce(id, "a"); again.done {
-		t.Error(again.code)
-	}
-	r.run(time.Second)
-	r.same(id, 1)
 }
 
 // TestNoRoomForASession: without sessions everything is asked for each time, and no more often.
