@@ -216,7 +216,7 @@ func (f *clusterFaults) duringLoad(m *member) {
 
 // stop ends a process in order, as an operator does.
 func (f *clusterFaults) stop(m *member) {
-	if !m.host.Running() || !m.ready || m.stopping {
+	if !m.host.Running() || m.stopping {
 		return
 	}
 	m.stopping = true

@@ -44,3 +44,34 @@ func TestAllLeaveAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaveDuringAStart (V1): who is to stop before it serves is not let in any more, or hands over what it was given: when it is gone no session has to end
+// before others lead. Between the two its connections have time to end.
+func TestLeaveDuringAStart(t *testing.T) {
+	late := 0
+	for at := range 60 {
+		c, active, other, _ := newLed(t)
+		id := c.id(other)
+		other.host.Kill()
+		c.until("it is fenced", func() bool { return active.registered(id).Fenced })
+		other.restart()
+		c.world.Run(c.world.Now().Add(time.Duration(at) * 10 * time.Millisecond))
+		if other.ready {
+			late++
+		}
+		gone := false
+		other.host.Do(func() {
+			other.node.Leave(func() {
+				other.node.StopWaiting()
+				c.world.After(200*time.Millisecond, func() { gone = true })
+			})
+		})
+		c.until("it is gone", func() bool { return gone })
+		if !active.registered(id).Fenced {
+			t.Errorf("%d0 ms after its start, it serves: %v: it is gone, and may lead: %+v", at, other.ready, active.registered(id))
+		}
+	}
+	if late == 0 || late == 60 {
+		t.Errorf("of 60 starts %d were over, which shows nothing of the others", late)
+	}
+}

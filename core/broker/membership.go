@@ -184,6 +184,11 @@ func (b *Broker) heartbeatAnswered(r *kmsg.BrokerHeartbeatResponse, sent env.Ins
 	switch code := wire.ErrorCode(r.ErrorCode); code {
 	case wire.None:
 	case wire.StaleBrokerEpoch, wire.BrokerIDNotRegistered:
+		if b.member.leave != nil {
+			b.Log(env.Warn, "the broker was unregistered while it stopped; nobody depends on it any more")
+			b.leave()
+			return
+		}
 		b.fail(fmt.Errorf("the controller knows another process as broker %d, or has unregistered it: %s", b.node, code.Message()))
 		return
 	default:
@@ -256,18 +261,25 @@ func (b *Broker) askController(request kmsg.Request, done func(kmsg.Response, er
 // Leave hands over to others what this node leads, partitions and the quorum; done is called when nobody depends on it any more, or it takes too
 // long.
 func (b *Broker) Leave(done func()) {
-	if b.state != serving || b.config.Lone() || !b.config.ControlledShutdown {
+	if !b.takesPart() || b.quorum == nil || b.config.Lone() || !b.config.ControlledShutdown {
 		done()
 		return
 	}
 	b.quorum.HandOver(func() {
-		if !b.config.IsBroker || b.state != serving {
+		switch {
+		case !b.config.IsBroker || !b.takesPart():
 			done()
-			return
+		case !b.member.ready:
+			b.member.resigned = true // it is fenced, and is not to be let in any more
+			done()
+		default:
+			b.leaveBroker(func() { b.stayForOthers(b.Clock.Now().Add(stayLimit), done) })
 		}
-		b.leaveBroker(func() { b.stayForOthers(b.Clock.Now().Add(stayLimit), done) })
 	})
 }
+
+// takesPart: others may depend on this node. A broker that starts is let in before it serves.
+func (b *Broker) takesPart() bool { return b.state == starting || b.state == serving }
 
 func (b *Broker) leaveBroker(done func()) {
 	b.member.heard = b.Clock.Now()

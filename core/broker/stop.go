@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"lignum/core/metadata"
 	"lignum/core/wire"
 )
 
@@ -28,10 +29,6 @@ func (b *Broker) Shutdown(done func(error)) {
 	for _, p := range b.partitions.All() {
 		p.Close(wire.NotLeaderOrFollower)
 	}
-	epoch := int64(-1)
-	if self := b.image.Broker(b.node); self != nil {
-		epoch = int64(self.Epoch)
-	}
 	if b.quorum != nil {
 		b.quorum.Stop()
 	}
@@ -41,5 +38,21 @@ func (b *Broker) Shutdown(done func(error)) {
 	if b.peers != nil {
 		b.peers.CloseAll()
 	}
-	b.store.Shutdown(epoch, done)
+	b.store.Shutdown(int64(b.markEpoch()), done)
+}
+
+// markEpoch is the broker epoch that the mark of a clean stop names: whoever was registered with that one last has lost nothing. A life that is not known to
+// have been registered has written nothing; it leaves things as the one before it did (I7).
+func (b *Broker) markEpoch() metadata.BrokerEpoch {
+	self, asked := b.image.Broker(b.node), b.member.incarnation != metadata.UUID{}
+	clean, epoch := b.store.WasClean()
+	switch {
+	case b.config.Lone() && self != nil:
+		return self.Epoch
+	case asked && b.member.epoch != metadata.NoBrokerEpoch:
+		return b.member.epoch
+	case clean:
+		return metadata.BrokerEpoch(epoch)
+	}
+	return metadata.NoBrokerEpoch
 }

@@ -80,6 +80,7 @@ func TestUnregisteredWhileItStarts(t *testing.T) {
 		earlier := *active.registered(id)
 		other.restart()
 		c.until("it has registered again", func() bool { return active.registered(id).Epoch > earlier.Epoch })
+		process := active.registered(id).Incarnation
 		c.world.Cut(active.host.End(), other.host.End())
 		c.unregister(active, int32(id))
 		if other.registered(id) != nil && other.registered(id).Epoch > earlier.Epoch {
@@ -94,6 +95,9 @@ func TestUnregisteredWhileItStarts(t *testing.T) {
 		c.until("it serves, and all are in sync", func() bool { return other.ready && c.inSync(active, "t") })
 		if !slices.ContainsFunc(other.logged, func(line string) bool { return strings.Contains(line, "registers anew") }) {
 			t.Error("it has not registered twice, which shows nothing")
+		}
+		if active.registered(id).Incarnation != process {
+			t.Error("it has registered as another process, which might have lost something")
 		}
 	}
 }
@@ -139,5 +143,21 @@ func TestUnregisteredInUse(t *testing.T) {
 	c.until("it serves, and all are in sync", func() bool { return other.ready && c.inSync(active, "t") })
 	if b := active.registered(id); b.Epoch <= before || b.Fenced {
 		t.Errorf("it is back as %+v, and was epoch %d", b, before)
+	}
+}
+
+// TestUnregisteredWhileItStops (V2): a broker that stops in order is fenced, does not hear of it, and is unregistered. Nobody depends on it any more: it goes on
+// with its stop.
+func TestUnregisteredWhileItStops(t *testing.T) {
+	c, active, other, _ := newLed(t)
+	id := c.id(other)
+	c.deafen(other)
+	took := other.leave()
+	c.until("it is fenced", func() bool { return active.registered(id).Fenced })
+	c.unregister(active, int32(id))
+	c.world.HealAll()
+	c.until("it may go", func() bool { _, left := took(); return left })
+	if !slices.ContainsFunc(other.logged, func(line string) bool { return strings.Contains(line, "unregistered while it stopped") }) {
+		t.Error("it has not heard of it, which shows nothing")
 	}
 }

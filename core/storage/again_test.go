@@ -5,6 +5,7 @@ import (
 
 	"lignum/core/config"
 	"lignum/core/record"
+	"lignum/sim"
 )
 
 // TestMadeAgain: a replica is moved away and given back, or set aside for its damage. The end of the first log is still in the journal when the next
@@ -42,6 +43,35 @@ func TestMadeAgain(t *testing.T) {
 				}
 				w.settle()
 			}
+		}
+	}
+}
+
+// TestCheckpointsForget: the only log goes before a checkpoint was written in this life, and there is nothing to say of any other. What the files still
+// say of it must go all the same: the next log of that name has not got so far.
+func TestCheckpointsForget(t *testing.T) {
+	for _, aside := range []bool{false, true} {
+		w := settledWorld(t, config.Sync)
+		first := w.models[0]
+		for range 3 {
+			w.append(first)
+		}
+		w.settle()
+		w.stop()
+		w.boot()
+		if aside {
+			w.store.SetAside(first.id, func(string, error) {})
+		} else {
+			w.store.Delete(first.id, func(error) {})
+		}
+		w.settle()
+		second := record.Partition{Topic: record.TopicID{99}, Index: first.id.Index}
+		w.store.Create(second, first.topic, first.settings, func(*Log, error) {})
+		w.settle()
+		w.disk.PowerBy(sim.LoseAll())
+		w.boot()
+		if len(w.store.Offline()) > 0 || w.store.Log(second) == nil {
+			t.Errorf("aside %v: offline is %v", aside, w.store.Offline())
 		}
 	}
 }

@@ -14,7 +14,8 @@ type checkpoints struct {
 	running bool
 	waiting []func(error)                   // want what is true now to be written
 	offline checkpointLines                 // of logs that are offline: their promises outlive this start
-	last    [3][]checkpoint.PartitionOffset // what the files say
+	written bool                            // in this life: nobody knows before whether what the files say is durable
+	last    [3][]checkpoint.PartitionOffset // what the files say, then
 }
 
 // checkpointLines is the content of the three files.
@@ -123,11 +124,12 @@ func (s *Store) changedFiles(lines checkpointLines) []namedLines {
 		{checkpoint.RecoveryPointFile, lines.recovery},
 		{checkpoint.HighWatermarkFile, lines.watermark},
 	} {
-		if !slices.Equal(f.lines, s.checkpoints.last[i]) {
+		if !s.checkpoints.written || !slices.Equal(f.lines, s.checkpoints.last[i]) {
 			files = append(files, f)
 			s.checkpoints.last[i] = f.lines
 		}
 	}
+	s.checkpoints.written = true
 	return files
 }
 
