@@ -10,6 +10,7 @@ import (
 	"lignum/core/controller"
 	"lignum/core/env"
 	"lignum/core/record"
+	"lignum/core/storage"
 	"lignum/scenarios/traffic"
 )
 
@@ -34,22 +35,35 @@ func (c *cluster) awaitReaders(since env.Instant) {
 const standstill = 20 * time.Second
 
 // copying measures replicas that are being copied: some seeds have thousands of records to fetch, 300 bytes at a time, from disks whose calls take
-// seconds now and then. There is no traffic meanwhile, so what is left has to become less: only a new least counts as progress, and who copies the
-// same again and again does not get on.
+// seconds now and then. There is no traffic meanwhile, so what is left of a replica has to become less: only a new least counts as progress, and who
+// copies the same again and again does not get on. A replica that is found to be damaged may begin anew, once.
 type copying struct {
-	since env.Instant // the fault behind which this counts
-	least int64       // that was left so far
-	at    env.Instant // when it was seen first
+	since    env.Instant // the fault behind which this counts
+	at       env.Instant // of the last progress
+	replicas map[replica]*copied
+}
+
+// replica is a partition's on one node.
+type replica struct {
+	node      record.NodeID
+	partition record.Partition
+}
+
+// copied is how far the copy of a replica has come.
+type copied struct {
+	log   *storage.Log
+	least int64 // that was left so far
+	anew  bool  // another log has taken the place of a damaged one
 }
 
 // overdue says whether the time is over in which all had to be well again after a fault.
 func (c *cluster) overdue(since env.Instant) bool {
 	k, now := &c.copying, c.world.Now()
-	if k.since != since {
-		*k = copying{since: since, least: math.MaxInt64, at: since}
+	if k.since != since || k.replicas == nil {
+		*k = copying{since: since, at: since, replicas: map[replica]*copied{}}
 	}
-	if left := c.left(); left < k.least {
-		k.least, k.at = left, now
+	if c.progress() {
+		k.at = now
 	}
 	return now.Sub(since) > healthy && now.Sub(k.at) > standstill
 }
@@ -57,28 +71,45 @@ func (c *cluster) overdue(since env.Instant) bool {
 // recordWeight is more than the files that a record can bring into being: those count as left until they are synced.
 const recordWeight = 8
 
-// left is what replicas have to fetch and to write, what those that are not in sync have to flush, and one for each of them. While a leader does not
-// serve nobody knows.
-func (c *cluster) left() int64 {
-	n := int64(0)
+// progress says whether some replica has come nearer to being in sync. While a leader does not serve nobody knows.
+func (c *cluster) progress() (some bool) {
 	for _, t := range c.newest().Topics() {
 		for i := range t.Partitions {
 			p, id := &t.Partitions[i], record.Partition{Topic: t.ID, Index: int32(i)}
 			end, ok := c.logEnd(p.Leader, id)
 			if !ok && !c.hopeless(id) {
-				return math.MaxInt64
+				return false
 			}
 			for _, m := range c.members {
 				if slices.Contains(p.Replicas, m.id) {
-					n += m.leftOf(id, end, slices.Contains(p.ISR, m.id))
+					left := m.leftOf(id, end, slices.Contains(p.ISR, m.id))
+					some = c.copying.note(replica{m.id, id}, m.log(id), left) || some
 				}
 			}
 		}
 	}
-	return n
+	return some
 }
 
-// leftOf is what is left of one replica, whose leader's log has an end.
+// note takes in what is left of a replica, and says whether it never was less.
+func (k *copying) note(of replica, l *storage.Log, left int64) bool {
+	r := k.replicas[of]
+	if r == nil {
+		r = &copied{log: l, least: math.MaxInt64}
+		k.replicas[of] = r
+	}
+	if l != r.log && l != nil {
+		if r.log != nil && !r.anew {
+			r.anew, r.least = true, math.MaxInt64
+		}
+		r.log = l
+	}
+	less := left < r.least
+	r.least = min(r.least, left)
+	return less
+}
+
+// leftOf is what a replica, whose leader's log has an end, has to fetch and to write, and what it has to flush and 1 more where it is not in sync.
 func (m *member) leftOf(id record.Partition, end record.Offset, inSync bool) int64 {
 	l := m.log(id)
 	if l == nil {
