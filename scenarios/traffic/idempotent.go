@@ -188,7 +188,7 @@ func (p *Idempotent) send(from *peer, b *parcel) {
 		}
 		p.stage.acked(b, try, results[0])
 		p.settle(b)
-		if try.Firm() {
+		if try.Firm() && b.books.Epoch == p.epoch {
 			p.haunt(from, b.target)
 		}
 	})
