@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"lignum/core/env"
 	"lignum/core/metadata"
 	"lignum/core/quorum"
@@ -254,6 +256,29 @@ func TestWhoseDirectory(t *testing.T) {
 		c.until(name, func() bool { return c.whole("t") && len(setAside(victim)) == 1 })
 		c.produceTo(victim, "t", 1, "b")
 	}
+}
+
+// TestDamagedStray: a log is found damaged that belonged to a topic which was deleted while the broker was away. It does not keep its name from the next
+// topic that has it.
+func TestDamagedStray(t *testing.T) {
+	t.Parallel()
+	both := "broker,controller"
+	c := newCluster(t, 1, both, both, both)
+	create := func(by *rig, value string) {
+		c.createTopic(by, "t", 2, 3)
+		c.produceTo(by, "t", 1, value)
+	}
+	create(c.nodes[0], "a")
+	c.until("all replicas are in sync", func() bool { return c.whole("t") })
+	victim, other := c.nodes[1], c.nodes[2]
+	c.end(victim, false)
+	victim.host.Disk().BadSector("t-1/00000000000000000000.log", 0)
+	r := kmsg.NewPtrDeleteTopicsRequest()
+	r.TopicNames, r.TimeoutMillis = []string{"t"}, 10_000
+	c.until("it is deleted", func() bool { return ask[*kmsg.DeleteTopicsResponse](other, r, 5).Topics[0].ErrorCode == 0 })
+	create(other, "b")
+	victim.host.Start()
+	c.until("all replicas of the next topic are in sync", func() bool { return c.whole("t") && len(setAside(victim)) == 2 })
 }
 
 // TestLostTwice: a voter loses its metadata log, and once more when the quorum has taken its old identity away and has not given it its vote back yet. The

@@ -208,21 +208,31 @@ func (b *Broker) removeUnknown() {
 }
 
 // setStraysAside moves the directories out of the way that belong to no replica of this broker: of a topic that was deleted, or given to other
-// brokers, while this one was away, or put there by somebody. Nothing of a user's is removed unasked.
+// brokers, while this one was away, or put there by somebody. Nothing of a user's is removed unasked. One that is damaged would else keep its name from the
+// next topic that has it.
 func (b *Broker) setStraysAside() {
 	for _, log := range slices.Clone(b.store.Logs()) {
-		if p := b.image.Partition(log.ID()); log.ID() == quorum.Partition() || p != nil && slices.Contains(p.Replicas, b.node) {
-			continue
+		b.setAsideIfStray(log.ID(), log.Dir())
+	}
+	for _, bad := range slices.Clone(b.store.Offline()) {
+		if bad.ID.Topic != (record.TopicID{}) {
+			b.setAsideIfStray(bad.ID, bad.Dir)
 		}
-		b.store.SetAside(log.ID(), func(to string, err error) {
-			if err != nil {
-				b.Log(env.Error, "a directory that belongs to no replica of this broker could not be set aside", "directory", log.Dir(), "error", err)
-				return
-			}
-			b.Log(env.Warn, "a directory belongs to no replica of this broker and was set aside", "directory", log.Dir(), "topic id", log.ID().Topic, "now", to)
-		})
 	}
 	for _, dir := range b.store.Strays() {
 		b.Log(env.Warn, "a directory is not a partition of this cluster and is left alone", "directory", dir)
 	}
+}
+
+func (b *Broker) setAsideIfStray(id record.Partition, dir string) {
+	if p := b.image.Partition(id); id == quorum.Partition() || p != nil && slices.Contains(p.Replicas, b.node) {
+		return
+	}
+	b.store.SetAside(id, func(to string, err error) {
+		if err != nil {
+			b.Log(env.Error, "a directory that belongs to no replica of this broker could not be set aside", "directory", dir, "error", err)
+			return
+		}
+		b.Log(env.Warn, "a directory belongs to no replica of this broker and was set aside", "directory", dir, "topic id", id.Topic, "now", to)
+	})
 }
