@@ -69,6 +69,7 @@ func newCluster(o Options, name string, p clusterPlan) *cluster {
 		}
 	}
 	c.stage = traffic.NewStage(c.world, nodes, "PLAINTEXT", c.books, wallAtStart)
+	c.stage.There = func(name string) [16]byte { return topicID(c.newest(), name) }
 	if o.Tell != nil {
 		c.stage.Tell = c.tell
 		c.world.Tell(func(l sim.Line) {
@@ -339,6 +340,14 @@ func (c *cluster) newest() *metadata.Image {
 		}
 	}
 	return best
+}
+
+// topicID is the id of the topic of a name, zero if there is none.
+func topicID(image *metadata.Image, name string) [16]byte {
+	if t := image.Topic(name); t != nil {
+		return t.ID
+	}
+	return [16]byte{}
 }
 
 func (c *cluster) lookAtAll(since env.Instant) {

@@ -10,6 +10,7 @@ import (
 	"lignum/core/env"
 	"lignum/core/metadata"
 	"lignum/core/timer"
+	"lignum/core/wire"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -80,7 +81,14 @@ func (h *Handlers) alter(requests []controller.AlterConfigs, validateOnly bool, 
 			answer(answers, err)
 			return
 		}
-		h.whenInForce(answers, h.Clock.Now().Add(2*time.Duration(h.Config().SessionTimeoutMillis)*time.Millisecond), func(err error) { answer(answers, err) })
+		h.whenInForce(answers, h.Clock.Now().Add(2*time.Duration(h.Config().SessionTimeoutMillis)*time.Millisecond), func(err error) {
+			for i := range answers {
+				if a := &answers[i]; err != nil && !a.Refused() {
+					a.Refusal = controller.Refusal{Code: wire.RequestTimedOut, Message: err.Error()}
+				}
+			}
+			answer(answers, nil)
+		})
 	})
 }
 

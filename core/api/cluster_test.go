@@ -216,17 +216,56 @@ func TestUnregisterBroker(t *testing.T) {
 	}
 }
 
-// TestDeposedControllerUnregistersNobody (M7): a controller that does not know that it was deposed may not know either that a broker has come back. It does not
-// say that there is none.
-func TestDeposedControllerUnregistersNobody(t *testing.T) {
+// TestDeposedControllerRefusesNothing (M7): a controller that does not know that it was deposed may not know either what its successor has decided. It
+// does not say that something is there, or is not, or need not be done; as little as one whose decision was not committed.
+func TestDeposedControllerRefusesNothing(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.Quorum.Confirm = func(done func(error)) { done(errors.New("another leads")) }
-	for _, id := range []int32{3, 99} {
-		r := kmsg.NewPtrUnregisterBrokerRequest()
-		r.BrokerID = id
-		if out := ask[*kmsg.UnregisterBrokerResponse](d, r, 0); text(out.ErrorCode, out.ErrorMessage) != "REQUEST_TIMED_OUT another leads" {
-			t.Errorf("broker %d: %s", id, text(out.ErrorCode, out.ErrorMessage))
+	there, missing := "t", "absent"
+	unregister := func(id int32) func(*desk) string {
+		return func(d *desk) string {
+			out := ask[*kmsg.UnregisterBrokerResponse](d, &kmsg.UnregisterBrokerRequest{BrokerID: id}, 0)
+			return text(out.ErrorCode, out.ErrorMessage)
+		}
+	}
+	for name, request := range map[string]func(*desk) string{
+		"unregister a broker":          unregister(3),
+		"unregister an unknown broker": unregister(99),
+		"create": func(d *desk) string {
+			topic := kmsg.CreateTopicsRequestTopic{Topic: there, NumPartitions: 1, ReplicationFactor: 1}
+			out := ask[*kmsg.CreateTopicsResponse](d, &kmsg.CreateTopicsRequest{Topics: []kmsg.CreateTopicsRequestTopic{topic}}, 5).Topics[0]
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+		"delete": func(d *desk) string {
+			out := ask[*kmsg.DeleteTopicsResponse](d, &kmsg.DeleteTopicsRequest{TopicNames: []string{missing}}, 5).Topics[0]
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+		"grow": func(d *desk) string {
+			topic := kmsg.CreatePartitionsRequestTopic{Topic: missing, Count: 3}
+			out := ask[*kmsg.CreatePartitionsResponse](d, &kmsg.CreatePartitionsRequest{Topics: []kmsg.CreatePartitionsRequestTopic{topic}}, 1).Topics[0]
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+		"elect": func(d *desk) string {
+			topic := kmsg.ElectLeadersRequestTopic{Topic: there, Partitions: []int32{0}}
+			out := ask[*kmsg.ElectLeadersResponse](d, &kmsg.ElectLeadersRequest{Topics: []kmsg.ElectLeadersRequestTopic{topic}}, 2).Topics[0].Partitions[0]
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+		"reassign": func(d *desk) string {
+			topic := kmsg.AlterPartitionAssignmentsRequestTopic{Topic: missing, Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{Replicas: []int32{1}}}}
+			out := ask[*kmsg.AlterPartitionAssignmentsResponse](d, &kmsg.AlterPartitionAssignmentsRequest{Topics: []kmsg.AlterPartitionAssignmentsRequestTopic{topic}}, 0)
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+		"configure": func(d *desk) string {
+			r := kmsg.IncrementalAlterConfigsRequestResource{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: missing}
+			out := ask[*kmsg.IncrementalAlterConfigsResponse](d, &kmsg.IncrementalAlterConfigsRequest{Resources: []kmsg.IncrementalAlterConfigsRequestResource{r}}, 1).Resources[0]
+			return text(out.ErrorCode, out.ErrorMessage)
+		},
+	} {
+		d := newDesk(t)
+		d.WhenOpened = func(then func()) { then() }
+		refused := request(d)
+		d.Quorum.Confirm = func(done func(error)) { done(errors.New("another leads")) }
+		if got, want := request(d), "REQUEST_TIMED_OUT another leads"; got != want || refused == want {
+			t.Errorf("%s: %s, and %s otherwise", name, got, refused)
 		}
 	}
 }

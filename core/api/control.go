@@ -35,10 +35,10 @@ func (h *Handlers) control(c *Call, request kmsg.Request) {
 // undecided is the code for a decision that was refused, or of which nobody knows what became: the caller asks again, perhaps elsewhere.
 func undecided(r controller.Refusal, err error) int16 {
 	switch {
-	case r.Refused():
-		return int16(r.Code)
 	case err != nil:
 		return int16(wire.NotController)
+	case r.Refused():
+		return int16(r.Code)
 	}
 	return 0
 }
@@ -72,7 +72,7 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 		if s := h.Sessions(); b != nil && s != nil && code == wire.None {
 			s.Touch(b.ID, b.Epoch, record.NoOffset, h.Clock.Now())
 		}
-		h.confirmed(&out.ErrorCode, func() { answer(out) })
+		answer(out)
 	})
 }
 
@@ -144,23 +144,7 @@ func (h *Handlers) brokerHeartbeat(r *kmsg.BrokerHeartbeatRequest, answer func(k
 		if out.ErrorCode = undecided(refusal, err); out.ErrorCode == 0 {
 			out.IsCaughtUp, out.IsFenced, out.ShouldShutdown = reply.CaughtUp, reply.Fenced, reply.ShouldShutDown
 		}
-		h.confirmed(&out.ErrorCode, func() { answer(out) })
-	})
-}
-
-// confirmed answers a broker once it is certain that this node was the active controller when the request came. Another one may have been elected that
-// this node has not heard of: the broker's lease must not begin later than the session that the other one gives it (F7), and a broker that is told to be
-// unknown, or another process, ends.
-func (h *Handlers) confirmed(code *int16, answer func()) {
-	if wire.ErrorCode(*code) == wire.NotController || h.Quorum.Confirm == nil {
-		answer()
-		return
-	}
-	h.Quorum.Confirm(func(err error) {
-		if err != nil {
-			*code = int16(wire.NotController)
-		}
-		answer()
+		answer(out)
 	})
 }
 

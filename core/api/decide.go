@@ -8,9 +8,20 @@ import (
 )
 
 // decide has the controller decide and calls answer once what it decided is applied and there, or with the reason why that is not
-// known.
+// known: then a refusal means nothing, either. A decision that changes nothing is answered once it is certain that this node was the active controller when
+// it was made (M7): another one may have been elected that this node has not heard of. What that one has decided since is not refused, a broker that it
+// knows is not turned away, and a broker's lease does not begin later than the session that it gives it (F7).
 func (h *Handlers) decide(decision func() []metadata.Record, answer func(error)) {
-	h.Decide(func() ([]metadata.Record, func(error)) { return decision(), answer }, answer)
+	h.Decide(func() ([]metadata.Record, func(error)) {
+		records := decision()
+		return records, func(err error) {
+			if err != nil || len(records) > 0 || h.Quorum.Confirm == nil {
+				answer(err)
+				return
+			}
+			h.Quorum.Confirm(answer)
+		}
+	}, answer)
 }
 
 // decideAndOpen is decide, but the answer also waits until the partitions that were asked for are open here.
@@ -21,15 +32,15 @@ func (h *Handlers) decideAndOpen(decision func() []metadata.Record, answer func(
 // outcome is what the client is told of one item: that it was refused, or that nobody knows what became of the whole.
 func outcome(r controller.Refusal, err error) (code int16, message *string) {
 	switch {
+	case err != nil:
+		text := err.Error()
+		return int16(wire.RequestTimedOut), &text
 	case r.Refused():
 		text := r.Message
 		if text == "" {
 			text = r.Code.Message()
 		}
 		return int16(r.Code), &text
-	case err != nil:
-		text := err.Error()
-		return int16(wire.RequestTimedOut), &text
 	}
 	return 0, nil
 }

@@ -168,7 +168,7 @@ func (a *Admin) create(o TopicOptions) {
 		t.Configs = append(t.Configs, c)
 	}
 	r.Topics = append(r.Topics, t)
-	from := a.peer
+	from, before := a.peer, a.stage.topic(o.Name)
 	from.ask(r, version(&a.rand, wire.CreateTopics, 4), 8*time.Second, func(answer kmsg.Response) {
 		got, ok := answer.(*kmsg.CreateTopicsResponse)
 		if !ok || len(got.Topics) != 1 {
@@ -178,6 +178,9 @@ func (a *Admin) create(o TopicOptions) {
 		code := wire.ErrorCode(got.Topics[0].ErrorCode)
 		if code == wire.None && got.Topics[0].TopicID != [16]byte{} {
 			a.stage.Created = append(a.stage.Created, got.Topics[0].TopicID)
+		}
+		if code == wire.TopicAlreadyExists {
+			a.stage.Books.Check("M7", a.stage.There == nil || before != zero || a.stage.topic(o.Name) != zero, "topic %s is said to be there, and was not since that was asked", o.Name)
 		}
 		if code != wire.None && code != wire.TopicAlreadyExists {
 			// A broker of a cluster that stops takes no new replicas.
@@ -280,7 +283,26 @@ func (a *Admin) delete(name string, id [16]byte) {
 		v, r.TopicNames, r.Topics = 6, nil, append(r.Topics, t)
 	}
 	a.stage.tell(a.o.Name, "deletes topic %s", name)
-	a.peer.ask(r, v, 8*time.Second, func(kmsg.Response) { a.busy = false })
+	before := a.stage.topic(name)
+	a.peer.ask(r, v, 8*time.Second, func(answer kmsg.Response) {
+		a.busy = false
+		if got, ok := answer.(*kmsg.DeleteTopicsResponse); ok && len(got.Topics) == 1 {
+			code := wire.ErrorCode(got.Topics[0].ErrorCode)
+			missed := code == wire.UnknownTopicID || code == wire.UnknownTopicOrPartition
+			a.stage.Books.Check("M7", !missed || before != id || a.stage.topic(name) != id, "topic %s is said not to be there, and was all the time since that was asked", name)
+		}
+	})
+}
+
+// zero is the id of no topic.
+var zero [16]byte
+
+// topic is the id of the topic of a name, zero if there is none or nobody knows.
+func (s *Stage) topic(name string) [16]byte {
+	if s.There == nil {
+		return zero
+	}
+	return s.There(name)
 }
 
 // grow gives a topic another partition.

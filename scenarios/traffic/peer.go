@@ -50,6 +50,8 @@ type Stage struct {
 	// Connections are the clients' connections that stand, for faults to strike.
 	Connections []*sim.Conn
 
+	// There is the id of the topic of a name, zero if there is none; nil: nobody knows.
+	There func(name string) [16]byte
 	// Excused says that a partition may be unavailable behind the faults, if it says so; nil: none may.
 	Excused func(*Target) bool
 
