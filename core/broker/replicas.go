@@ -121,8 +121,10 @@ func (b *Broker) open(p *partition.Partition, c config.Topic) {
 		// What readers were told of in the life before must not go back: it is served when it is durable again.
 		b.opening.count++
 		log.WhenDurable(func() {
-			p.Opened(log, nil)
-			b.coordinate(p)
+			if b.partitions.Get(p.ID) == p {
+				p.Opened(log, nil)
+				b.coordinate(p)
+			}
 			b.opened()
 		})
 		return

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// maxTopicName leaves room for "-<partition>.<id>-delete" within the 255 bytes of a file name.
+// maxTopicName leaves room for "-<partition>" within the 255 bytes of a file name, up to 99999; the name of a directory on its way out is cut.
 const maxTopicName = 249
 
 // MetadataTopic is the name under which the metadata log is known; no topic may have it.

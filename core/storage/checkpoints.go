@@ -116,14 +116,45 @@ type namedLines struct {
 	lines []checkpoint.PartitionOffset
 }
 
-// changedFiles leaves out what is on disk already. The log starts go first: a recovery point is only good for a log that knows its start.
+// files lists them in the order in which they are written. The log starts go first: a recovery point is only good for a log that knows its start.
+func (c *checkpointLines) files() []namedLines {
+	return []namedLines{
+		{checkpoint.LogStartFile, c.start},
+		{checkpoint.RecoveryPointFile, c.recovery},
+		{checkpoint.HighWatermarkFile, c.watermark},
+	}
+}
+
+// drop takes out the lines of some directories.
+func (c *checkpointLines) drop(which func(dir string) bool) {
+	of := func(o checkpoint.PartitionOffset) bool { return which(dirName(o.Topic, o.Partition)) }
+	c.start = slices.DeleteFunc(c.start, of)
+	c.recovery = slices.DeleteFunc(c.recovery, of)
+	c.watermark = slices.DeleteFunc(c.watermark, of)
+}
+
+// dropMissing takes out of the files what they say of directories that are not there: a crash came between the end of a log and the checkpoint behind it.
+// The next log of that name would be taken for it. A job.
+func (f *found) dropMissing(d env.Disk) error {
+	there := map[string]bool{}
+	for _, dir := range f.dirs {
+		there[dir.name] = true
+	}
+	was := f.lines.files()
+	f.lines.drop(func(dir string) bool { return !there[dir] })
+	var fewer []namedLines
+	for i, file := range f.lines.files() {
+		if len(file.lines) < len(was[i].lines) {
+			fewer = append(fewer, file)
+		}
+	}
+	return writeFiles(d, fewer)
+}
+
+// changedFiles leaves out what is on disk already.
 func (s *Store) changedFiles(lines checkpointLines) []namedLines {
 	var files []namedLines
-	for i, f := range []namedLines{
-		{checkpoint.LogStartFile, lines.start},
-		{checkpoint.RecoveryPointFile, lines.recovery},
-		{checkpoint.HighWatermarkFile, lines.watermark},
-	} {
+	for i, f := range lines.files() {
 		if !s.checkpoints.written || !slices.Equal(f.lines, s.checkpoints.last[i]) {
 			files = append(files, f)
 			s.checkpoints.last[i] = f.lines
@@ -181,10 +212,5 @@ func (s *Store) setOffline(o Offline) {
 
 // forget drops what the checkpoints say of a directory that is deleted.
 func (c *checkpoints) forget(dir string) {
-	drop := func(lines *[]checkpoint.PartitionOffset) {
-		*lines = slices.DeleteFunc(*lines, func(o checkpoint.PartitionOffset) bool { return dirName(o.Topic, o.Partition) == dir })
-	}
-	drop(&c.offline.recovery)
-	drop(&c.offline.start)
-	drop(&c.offline.watermark)
+	c.offline.drop(func(other string) bool { return other == dir })
 }

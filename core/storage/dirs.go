@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,15 +20,20 @@ const (
 // dirName is the directory of a partition.
 func dirName(topic string, index int32) string { return fmt.Sprintf("%s-%d", topic, index) }
 
-// awayName is where a partition's directory goes when it is deleted or set aside: no topic's name, and never the same twice.
+// maxName is how long a name may be on the file systems in use. That of a topic may take all of it but for a partition's number.
+const maxName = 255
+
+// awayName is where a partition's directory goes when it is deleted or set aside: no topic's name, and never the same twice. Of a long name only the
+// beginning is kept.
 func awayName(dir string, id record.TopicID, suffix string) string {
-	return fmt.Sprintf("%s.%x%s", dir, id[:], suffix)
+	end := fmt.Sprintf(".%x%s", id[:], suffix)
+	return dir[:min(len(dir), maxName-len(end))] + end
 }
 
-// parseDir takes a topic and an index from a directory's name.
+// parseDir takes a topic and an index from a directory's name. No topic has blanks in its name, and no line of a checkpoint could tell of it.
 func parseDir(name string) (topic string, index int32, ok bool) {
 	i := strings.LastIndexByte(name, '-')
-	if i <= 0 || i+1 == len(name) || name[i+1] == '+' {
+	if i <= 0 || i+1 == len(name) || name[i+1] == '+' || !slices.Equal(strings.Fields(name), []string{name}) {
 		return "", 0, false
 	}
 	n, err := strconv.ParseInt(name[i+1:], 10, 32)

@@ -12,7 +12,7 @@
 //	<topic>-<partition>.<id>-delete/    one that was deleted and is to be removed
 //	<topic>-<partition>.<id>-stray/     one that belonged to no topic, set aside and never touched again
 //	journal/                            the broker's write-ahead journal
-//	<id>-<n>.<n>.rest                   what the journal had of a log that could not be read at a start
+//	<id>-<n>.<n>.rest                   what the journal had of a log that could not be used at a start
 //
 // One drain of the loop gives each log that took appends one Writes; together they are one job on the write lane, a turn. The same bytes of
 // the logs under the policy sync are entries of the journal, whose commit runs beside the turn on a lane of its own. Whatever is
@@ -30,7 +30,7 @@
 //	    the journal at an offset (Join), what lies below is synced, and then the journal notes that (Anchor). What follows a Join without
 //	    an Anchor was never reported, and a replay leaves it out.
 //	S4  A journal file is recycled only when every log in it was synced past its last entry there and the checkpoints were written after that.
-//	    Of a log that cannot be read at a start the entries are copied to a rest file first, which counts as a part of the journal from then on (rest.go).
+//	    Of a log that cannot be used at a start the entries are copied to a rest file first, which counts as a part of the journal from then on (rest.go).
 //	S5  Any failed write, sync or rename ends the store for good: nothing is accepted, synced or marked clean after it (O1).
 //	S6  The clean marker is written last at a stop, and only if everything before it succeeded.
 package storage

@@ -201,7 +201,6 @@ func (s *Store) takeOut(r *removal) {
 			r.aside = func(string) {} // it may be another's: nothing is removed
 		}
 		s.offline = slices.Delete(s.offline, i, i+1)
-		s.checkpoints.forget(r.dir)
 	} else if i := slices.IndexFunc(s.making, func(m *making) bool { return m.id == id && m.unwanted == nil }); i >= 0 {
 		r.dir, s.making[i].unwanted = s.making[i].dir, r
 		s.deleting = append(s.deleting, r)
@@ -219,6 +218,7 @@ func (s *Store) takeOut(r *removal) {
 			return
 		}
 		r.log = nil
+		s.checkpoints.forget(r.dir) // before, it may still come back
 		s.end(r, l)
 	}})
 }

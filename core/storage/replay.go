@@ -23,7 +23,7 @@ type replay struct {
 	entries  []journal.Entry
 	first    uint64                       // sequence of entries[0]
 	rests    []restOfLog                  // to be read before the journal
-	keep     map[record.Partition]*keeper // whose entries are to be kept, because their logs cannot be read
+	keep     map[record.Partition]*keeper // whose entries are to be kept, because their logs cannot be used
 }
 
 // plan is what the first pass found out about one log.

@@ -16,8 +16,8 @@ import (
 	"lignum/core/record"
 )
 
-// A log that cannot be read at a start is offline, and may be well at the next one. Until then what the journal has of it must not be lost, and
-// the journal cannot keep it: its files are let go oldest first, and one log would hold them all. So its entries are copied, as they are, into a
+// A log that cannot be read at a start is offline, and may be well at the next one; so may one whose identity was damaged, once somebody has mended that. And of one that is
+// damaged itself the journal may be all that tells how much was flushed. Until then what the journal has of it must not be lost, and the journal cannot keep it: its files are let go oldest first, and one log would hold them all. So its entries are copied, as they are, into a
 // rest file of the log, before the journal may let go of them. A later start reads rest files before the journal, as if the journal had those
 // entries still, and what a rest file has is skipped there. They are removed when the log's own files have everything durably and a checkpoint says
 // so, as the journal's are; they go with the log's directory when that is deleted or set aside, and for good behind a clean stop.
@@ -154,8 +154,8 @@ type keeper struct {
 	entries []journal.Entry     // scratch
 }
 
-// keepUnreadable finds the logs whose entries are to be kept: those that cannot be read, and those that nobody knows whether they are among them.
-func (s *Store) keepUnreadable() {
+// keepUnusable finds the logs whose entries are to be kept: those that cannot be used, and those that nobody knows whether they are among them.
+func (s *Store) keepUnusable() {
 	f, keep := s.startup.found, s.startup.replay.keep
 	off := map[record.Partition]error{}
 	for _, o := range s.offline {
@@ -167,7 +167,7 @@ func (s *Store) keepUnreadable() {
 		if !known && s.logs[id] == nil {
 			err = f.unnamed[id.Index]
 		}
-		if !p.fresh || p.deleted && known || !unreadable(err) {
+		if !p.fresh || p.deleted && known || err == nil || s.logs[id] != nil {
 			continue // endDeleted goes on with the one that was deleted; of one that is not known the deletion is kept, too
 		}
 		k := &keeper{id: id, number: 1}

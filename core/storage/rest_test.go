@@ -324,3 +324,95 @@ func TestRestGoesLast(t *testing.T) {
 	w.boot()
 	w.verify(false)
 }
+
+// TestJournalOfADamagedLog: what the journal has of a log that is offline for its damage is all that tells how much was promised of it, or what the log's own files lack. It
+// outlives the ring: else the log would be taken for a shorter one by a later start.
+func TestJournalOfADamagedLog(t *testing.T) {
+	t.Run("log", func(t *testing.T) {
+		w := settledWorld(t, config.Async, config.Sync)
+		bad, good := w.models[0], w.models[1]
+		for range 4 {
+			w.add(bad)
+		}
+		w.settle()
+		bad.settings.FlushPolicy = config.Sync
+		bad.log.Configure(bad.settings)
+		w.settle()
+		w.add(bad) // the journal says what was synced before, and no checkpoint does
+		w.settle()
+		if bad.log.SafeEnd() != 5 {
+			t.Fatalf("%d is safe", bad.log.SafeEnd())
+		}
+		w.disk.Rot(bad.log.Dir()+"/00000000000000000000.log", 300, 0xff)
+		for range 3 {
+			w.disk.Kill()
+			w.boot()
+			if len(w.store.Offline()) != 1 {
+				t.Fatalf("the log ends at %d", w.store.Log(bad.id).EndOffset())
+			}
+			good.log = w.store.Log(good.id)
+			good.log.Configure(good.settings)
+			w.work(good)
+		}
+	})
+	t.Run("identity", func(t *testing.T) {
+		w, bad, good := unreadableWorld(t)
+		safe := bad.log.SafeEnd()
+		if safe != record.Offset(len(bad.values)) {
+			t.Fatalf("%d is safe of %d", safe, len(bad.values))
+		}
+		w.disk.PowerBy(sim.LoseAll())
+		w.disk.Rot(bad.log.Dir()+"/partition.metadata", 15, 1)
+		for range 2 {
+			w.boot()
+			if w.store.Log(bad.id) != nil {
+				t.Fatal("the log is not offline")
+			}
+			good.log = w.store.Log(good.id)
+			good.log.Configure(good.settings)
+			w.work(good)
+			w.disk.Kill()
+		}
+		w.disk.Rot(bad.log.Dir()+"/partition.metadata", 15, 1) // somebody mends it
+		w.boot()
+		if l := w.store.Log(bad.id); l == nil || l.EndOffset() != safe {
+			t.Errorf("want %d: offline is %v, the log is %v", safe, w.store.Offline(), l)
+		}
+	})
+}
+
+// TestRestFilesGoInOrder: rest files go with their partition's directory one by one. Whatever a loss of power brings back, none is there without those
+// behind it: the last may say that the partition was deleted.
+func TestRestFilesGoInOrder(t *testing.T) {
+	names := []string{"a.1.rest", "a.2.rest", "a.3.rest"}
+	done := false
+	for call := uint64(1); !done; call++ {
+		w := &sim.Walk{}
+		for w.Next() {
+			d := sim.NewDisk(sim.DiskOptions{NoWriteback: true})
+			err := d.Mkdir("t-0")
+			for _, name := range names {
+				f, created := d.Open(name, env.CreateNew)
+				err = errors.Join(err, created, f.Sync(), f.Close())
+			}
+			if err = errors.Join(err, d.SyncDir(".")); err != nil {
+				t.Fatal(err)
+			}
+			d.CrashAt(call)
+			done = d.Attempt(func() { err = moveRests(d, names, "t-0") })
+			d.PowerBy(w)
+			left := 0
+			for i, name := range names {
+				there, failed := exists(d, name)
+				if err = errors.Join(err, failed); there {
+					left++
+				} else if left > 0 {
+					t.Errorf("a crash in call %d leaves %s and not %s", call, names[i-1], name)
+				}
+			}
+			if err != nil || done && left > 0 {
+				t.Fatalf("%d files are left: %v", left, err)
+			}
+		}
+	}
+}

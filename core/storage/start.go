@@ -35,7 +35,7 @@ type found struct {
 	plans       map[record.Partition]*plan
 	rests       rests
 	badRests    map[record.Partition]error // why what rest files hold is not known
-	unnamed     map[int32]error            // by index: there is a directory that cannot be read to the point of whose it is
+	unnamed     map[int32]error            // by index: there is a directory that does not tell whose it is
 	openFiles   int                        // how many the process may have open
 }
 
@@ -115,6 +115,9 @@ func readDirectory(d env.Disk, want, fresh checkpoint.Meta, o journal.Options, s
 		}
 	}
 	if err := f.list(d); err != nil {
+		return nil, err
+	}
+	if err := f.dropMissing(d); err != nil {
 		return nil, err
 	}
 	if f.journal, err = journal.Open(d, journalDir, o, journal.Opening{Discard: f.clean, Salt: salt}); err != nil {
@@ -206,9 +209,6 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 	case err != nil:
 		dir.err = fmt.Errorf("%s/%s: %w", dir.name, checkpoint.PartitionFile, err)
 	}
-	if unreadable(err) {
-		f.unnamed[dir.id.Index] = dir.err
-	}
 	if errors.Is(err, env.ErrNotExist) {
 		entries, err := d.ReadDir(dir.name)
 		if err != nil {
@@ -218,6 +218,9 @@ func (f *found) addDir(d env.Disk, dir foundDir) error {
 		if !slices.ContainsFunc(entries, holds) {
 			return removeAll(d, dir.name)
 		}
+	}
+	if dir.err != nil {
+		f.unnamed[dir.id.Index] = dir.err
 	}
 	f.dirs = append(f.dirs, dir)
 	return nil
@@ -239,10 +242,10 @@ func (s *Store) open(f *found) {
 	}
 	marks := newMarks(f.lines)
 	set := settingsOf(s.o.Settings)
-	seen := map[record.Partition]string{}
+	claimants := f.claimants()
 	for i, dir := range f.dirs {
-		if other, ok := seen[dir.id]; ok && dir.err == nil {
-			dir.err = fmt.Errorf("%s: the same partition as %s", dir.name, other)
+		if all := claimants[dir.id]; len(all) > 1 && dir.err == nil {
+			dir.err = fmt.Errorf("directories %s say that they are the same partition: leave one of them here", strings.Join(all, ", "))
 		}
 		if dir.err == nil {
 			dir.err = f.badRests[dir.id]
@@ -251,7 +254,6 @@ func (s *Store) open(f *found) {
 			s.setOffline(Offline{ID: dir.id, Topic: dir.topic, Dir: dir.name, Err: dir.err})
 			continue
 		}
-		seen[dir.id] = dir.name
 		m := marks[dir.name]
 		if p := f.plans[dir.id]; p != nil {
 			m.recovery = max(m.recovery, p.anchor)
@@ -280,7 +282,7 @@ func (s *Store) open(f *found) {
 				default:
 					l := s.adopt(r, dir.id, dir.topic, dir.name, set)
 					l.replay.cutBack = cutBack
-					l.highWatermark = max(l.StartOffset(), min(m.watermark, l.EndOffset()))
+					l.highWatermark = m.watermark // resume sees to it that it lies within the log
 					l.Configure(s.o.Settings)
 				}
 				s.startup.opening--
@@ -289,6 +291,17 @@ func (s *Store) open(f *found) {
 		})
 	}
 	s.openedAll()
+}
+
+// claimants lists the directories of each partition. If there are several somebody has copied one, and nothing tells which of them is to be gone on with.
+func (f *found) claimants() map[record.Partition][]string {
+	all := map[record.Partition][]string{}
+	for _, dir := range f.dirs {
+		if dir.err == nil {
+			all[dir.id] = append(all[dir.id], dir.name)
+		}
+	}
+	return all
 }
 
 // corrupt says whether an error is about what is on the disk, and not about the disk.
@@ -313,7 +326,7 @@ func exists(d env.Disk, path string) (bool, error) {
 // openedAll goes on when the last log is open.
 func (s *Store) openedAll() {
 	if st := s.startup; st != nil && st.opening == 0 && s.failure == nil {
-		s.keepUnreadable()
+		s.keepUnusable()
 		s.beginReplay()
 	}
 }

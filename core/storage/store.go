@@ -142,6 +142,7 @@ func (s *Store) drop(l *Log) {
 		it.writes.Release()
 	}
 	l.late, l.gone = nil, true
+	s.touch(l) // for who waits in WhenDurable
 }
 
 // fail ends the store for good (S5) and tells everybody.

@@ -36,9 +36,9 @@ func (s *Store) startSyncs() {
 	s.syncs = kept
 }
 
-// follow asks for another sync if someone waits for more than the last one could cover: it takes only what was written before.
+// follow asks for another sync if someone waits for more than the last one could cover: it takes only what was written before, and no log start beyond that.
 func (s *Store) follow(l *Log) {
-	waits := l.gate == gateShut || l.policy == config.Sync && !l.joined && l.DurableEnd() < l.WrittenEnd()
+	waits := l.gate == gateShut || len(l.starts) > 0 || l.policy == config.Sync && !l.joined && l.DurableEnd() < l.WrittenEnd()
 	if waits && l.RecoveryPoint() < l.WrittenEnd() {
 		s.want(l)
 	}
