@@ -16,9 +16,10 @@ import (
 	"lignum/core/record"
 )
 
-// A log that cannot be read at a start is offline, and may be well at the next one; so may one whose identity was damaged, once somebody has mended that. And of one that is
-// damaged itself the journal may be all that tells how much was flushed. Until then what the journal has of it must not be lost, and the journal cannot keep it: its files are let go oldest first, and one log would hold them all. So its entries are copied, as they are, into a
-// rest file of the log, before the journal may let go of them. A later start reads rest files before the journal, as if the journal had those
+// A log that cannot be read at a start is offline, and may be well at the next one; so may one whose identity was damaged, once somebody has mended
+// that. And of one that is damaged itself the journal may be all that tells how much was flushed. Until then what the journal has of it must not be
+// lost, and the journal cannot keep it: its files are let go oldest first, and one log would hold them all. So its entries are copied, as they are,
+// into a rest file of the log, before the journal may let go of them. A later start reads rest files before the journal, as if the journal had those
 // entries still, and what a rest file has is skipped there. They are removed when the log's own files have everything durably and a checkpoint says
 // so, as the journal's are; they go with the log's directory when that is deleted or set aside, and for good behind a clean stop.
 const restSuffix = ".rest"
