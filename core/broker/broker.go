@@ -74,6 +74,7 @@ type Broker struct {
 	topicsAt record.Offset
 	opening  opening
 	state    state
+	failure  error // why the state is failed
 }
 
 type state uint8
@@ -199,6 +200,9 @@ func (b *Broker) fail(err error) {
 	if b.state == failed {
 		return
 	}
-	b.state = failed
+	b.state, b.failure = failed, err
 	b.events.Failed(err)
+	if b.member.leave != nil {
+		b.leave() // nobody takes over any more
+	}
 }

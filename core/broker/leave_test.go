@@ -1,8 +1,11 @@
 package broker_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"lignum/sim"
 )
 
 // leave asks a node to hand over what it leads, then ends it. took is how long the handing over took, on virtual time, and whether it is over.
@@ -63,7 +66,7 @@ func TestLeaveDuringAStart(t *testing.T) {
 		other.host.Do(func() {
 			other.node.Leave(func() {
 				other.node.StopWaiting()
-				c.world.After(200*time.Millisecond, func() { gone = true })
+				c.world.After(2*time.Second, func() { gone = true })
 			})
 		})
 		c.until("it is gone", func() bool { return gone })
@@ -73,5 +76,38 @@ func TestLeaveDuringAStart(t *testing.T) {
 	}
 	if late == 0 || late == 60 {
 		t.Errorf("of 60 starts %d were over, which shows nothing of the others", late)
+	}
+}
+
+// TestFailureDuringAStop (O1): a broker's disk fails while the broker waits for others to take over. It does not wait any more, and does not say that it has
+// stopped in order.
+func TestFailureDuringAStop(t *testing.T) {
+	c, _, other, led := newLed(t)
+	other.dial()
+	c.deafen(other)
+	left, ended := false, false
+	var reason error
+	other.host.Do(func() {
+		other.node.Leave(func() {
+			left = true
+			other.node.StopWaiting()
+			other.node.Shutdown(func(err error) { ended, reason = true, err })
+		})
+	})
+	c.world.Run(c.world.Now().Add(100 * time.Millisecond))
+	if left {
+		t.Fatal("it waits for nobody, which shows nothing")
+	}
+	failure := errors.New("the disk fails")
+	other.host.Disk().Inject(func(sim.Op) error { return failure })
+	other.send(produceRequest("t", led, 1, batch("x")), 12)
+	other.until(func() bool { return other.failed != nil })
+	began := c.world.Now()
+	other.until(func() bool { return ended })
+	if d := c.world.Now().Sub(began); d > time.Second {
+		t.Errorf("it waits for another %v", d)
+	}
+	if !errors.Is(reason, failure) {
+		t.Errorf("the stop ends with %v", reason)
 	}
 }

@@ -261,6 +261,9 @@ func (b *Broker) askController(request kmsg.Request, done func(kmsg.Response, er
 // Leave hands over to others what this node leads, partitions and the quorum; done is called when nobody depends on it any more, or it takes too
 // long.
 func (b *Broker) Leave(done func()) {
+	if b.quorum == nil {
+		b.member.resigned = true // it has not registered yet, and is not to be let in when it has
+	}
 	if !b.takesPart() || b.quorum == nil || b.config.Lone() || !b.config.ControlledShutdown {
 		done()
 		return

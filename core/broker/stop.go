@@ -21,7 +21,7 @@ func (b *Broker) StopWaiting() {
 // Shutdown ends the broker in order: everything is synced, and the next start is a clean one. done gets the reason why not, if so.
 func (b *Broker) Shutdown(done func(error)) {
 	if b.state == failed || b.store == nil {
-		done(nil)
+		done(b.failure)
 		return
 	}
 	b.state = stopping
@@ -41,14 +41,18 @@ func (b *Broker) Shutdown(done func(error)) {
 	b.store.Shutdown(int64(b.markEpoch()), done)
 }
 
-// markEpoch is the broker epoch that the mark of a clean stop names: whoever was registered with that one last has lost nothing. A life that is not known to
-// have been registered has written nothing; it leaves things as the one before it did (I7).
+// markEpoch is the broker epoch that the mark of a clean stop names: whoever was registered with that one last has lost nothing. A life may see itself in the
+// metadata and have no answer, or have been unregistered since. One that is not known to have been registered has written nothing; it leaves things as the one
+// before it did (I7).
 func (b *Broker) markEpoch() metadata.BrokerEpoch {
-	self, asked := b.image.Broker(b.node), b.member.incarnation != metadata.UUID{}
+	last, asked := b.image.Broker(b.node), b.member.incarnation != metadata.UUID{}
+	if last == nil {
+		last = b.image.Departed(b.node)
+	}
 	clean, epoch := b.store.WasClean()
 	switch {
-	case b.config.Lone() && self != nil:
-		return self.Epoch
+	case last != nil && (b.config.Lone() || last.Incarnation == b.member.incarnation):
+		return last.Epoch
 	case asked && b.member.epoch != metadata.NoBrokerEpoch:
 		return b.member.epoch
 	case clean:

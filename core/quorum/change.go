@@ -46,8 +46,9 @@ type joining struct {
 
 // leaving is a RemoveVoter that has not been answered; done is nil if there is none.
 type leaving struct {
-	id   uint64
-	done func(error)
+	id    uint64
+	voter bool
+	done  func(error)
 }
 
 func (c *changes) abandon(err error) {
@@ -105,8 +106,8 @@ func (q *Quorum) RemoveVoter(node record.NodeID, directory Directory, done func(
 		done(fmt.Errorf("%w: node %d", ErrNoVoter, node))
 	case c.leaving.done != nil || c.joining.done != nil && c.joining.node != node:
 		done(ErrChanging)
-	case !e.learner && len(q.members.ids(false)) == 1:
-		done(ErrLastVoter)
+	case !e.learner && !q.standsWithout(e.id):
+		done(fmt.Errorf("%w: of those that would be left too few were heard of lately", ErrLastVoter))
 	case e.id == q.saved.self:
 		q.HandOver(func() {
 			if q.failure == nil && q.leading {
@@ -116,9 +117,25 @@ func (q *Quorum) RemoveVoter(node record.NodeID, directory Directory, done func(
 			done(ErrNotLeader)
 		})
 	default:
-		c.leaving = leaving{e.id, done}
+		c.leaving = leaving{e.id, !e.learner, done}
 		c.due = true
 	}
+}
+
+// standsWithout reports whether the voters are a majority without one of them that were heard of lately. Those that are lost could not be replaced any more
+// if they are not.
+func (q *Quorum) standsWithout(id uint64) bool {
+	left, heard := 0, 0
+	for _, other := range q.members.ids(false) {
+		if other == id {
+			continue
+		}
+		left++
+		if other == q.saved.self || q.hearsOf(other) {
+			heard++
+		}
+	}
+	return heard > left/2
 }
 
 // review proposes the next change of the members, if one is due.
@@ -143,7 +160,8 @@ func (q *Quorum) review() {
 func (q *Quorum) nextChange() (next confChange, ok bool) {
 	c := &q.changes
 	if c.leaving.done != nil {
-		return confChange{kind: raftpb.ConfChangeRemoveNode, id: c.leaving.id}, true
+		id, _ := q.goes()
+		return confChange{kind: raftpb.ConfChangeRemoveNode, id: id}, true
 	}
 	if c.joining.done != nil && q.members.named(c.joining.node, c.joining.directory) == nil {
 		return q.learner(c.joining.node, c.joining.directory, c.joining.address), true
@@ -158,6 +176,18 @@ func (q *Quorum) nextChange() (next confChange, ok bool) {
 		return next, true
 	}
 	return q.replacement()
+}
+
+// goes is who is to be removed next for a RemoveVoter. Behind a voter goes the learner that is to take its place: the node would else vote all the same. Not
+// before it: if this leader is gone in between, the node must not be left without either. ok is false when nobody is left of them.
+func (q *Quorum) goes() (id uint64, ok bool) {
+	l := &q.changes.leaving
+	for _, e := range q.members.list { // the voter came first
+		if e.id == l.id || l.voter && e.learner && nodeID(e.id) == nodeID(l.id) {
+			return e.id, true
+		}
+	}
+	return 0, false
 }
 
 // learner is the change that adds a node under an id that was never given before.
@@ -255,7 +285,8 @@ func (q *Quorum) changed(e *raftpb.Entry, change confChange, is bool) {
 	if change == c.inFlight {
 		c.inFlight = confChange{}
 	}
-	if done := c.leaving.done; done != nil && q.members.get(c.leaving.id) == nil {
+	if _, there := q.goes(); c.leaving.done != nil && !there {
+		done := c.leaving.done
 		c.leaving = leaving{}
 		done(nil)
 	}

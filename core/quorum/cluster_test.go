@@ -388,7 +388,7 @@ func (c *cluster) run(steps int) {
 // Seeds of TestBadDays, for a longer look: go test ./core/quorum -run BadDays -from 100 -seeds 1000.
 var (
 	fromSeed = flag.Uint64("from", 0, "first seed")
-	numSeeds = flag.Uint64("seeds", 15, "how many seeds")
+	numSeeds = flag.Uint64("seeds", 20, "how many seeds")
 )
 
 func TestBadDays(t *testing.T) {
@@ -403,7 +403,7 @@ func TestBadDays(t *testing.T) {
 		}
 	}
 	t.Logf("%d leaders, %d changes, %d confirmed, %d wiped, %d lives, %d acknowledged", epochs, changes, confirms, wiped, lives, acked)
-	if *numSeeds >= 15 && (epochs < 30 || changes < 10 || confirms < 60 || wiped < 5 || lives < 150 || acked < 500) {
+	if *numSeeds >= 20 && (epochs < 30 || changes < 10 || confirms < 60 || wiped < 5 || lives < 150 || acked < 500) {
 		t.Error("too little has happened")
 	}
 }

@@ -51,7 +51,7 @@ func (t *timers) begin(q *Quorum) {
 func (t *timers) role(q *Quorum) {
 	now := q.Clock.Now()
 	if !q.leads || q.alone() {
-		t.beat, t.check, t.handOver = env.Never, env.Never, env.Never
+		t.beat, t.check = env.Never, env.Never
 	}
 	switch {
 	case q.leads && q.alone():

@@ -18,7 +18,8 @@ import (
 //     Payloads with another are dropped.
 //   - One of the first voters whose quorum-state does not say that it is a member asks all the others whether they know it by
 //     another directory. It takes part only once each of them has answered that it does not, and that it has noted the present one. If one
-//     does know another, the node stays an observer, and the leader replaces the member that it was, see change.go.
+//     does know another, or knows that the quorum did not begin with this node, it stays an observer, and the leader replaces the member that
+//     it was, see change.go.
 //
 // A metadata log that was lost or cannot be used, while the rest of the disk is there, is the same to the quorum: the owner gives the node
 // another directory here before it has a log again. Until it has one it may follow as an observer, see Equip.
@@ -29,7 +30,7 @@ import (
 // identity is how far this node is on its way to being a member.
 type identity struct {
 	cleared  []record.NodeID // other first voters that know it by no other directory
-	denied   bool            // one does
+	denied   bool            // one does, or knows that this node is none of the first voters
 	adopting bool            // files are written with which it becomes a member
 	asking   []*asking       // greetings that are answered once a note is durable
 }
@@ -88,12 +89,13 @@ func (q *Quorum) greet() {
 func (q *Quorum) greeting(from sender, answer func([]byte)) {
 	tell := func(known bool) { answer(append(q.begin(kindGreeted), flagByte(known))) }
 	id := raftID(from.node, 0)
-	if q.log == nil || q.Observer || !slices.Contains(q.wanted.voters, id) && q.members.get(id) == nil {
-		answer(nil) // this node has no say
+	e := q.members.get(id)
+	if q.shown > 0 && (e == nil || e.directory != (Directory{})) {
+		tell(true) // it has taken part, with this directory or another, and does not know it any more; or it was removed, or never was one of the first
 		return
 	}
-	if e := q.members.get(id); q.shown > 0 && (e == nil || e.directory != (Directory{})) {
-		tell(true) // it has taken part, with this directory or another, and does not know it any more; or it was removed
+	if q.log == nil || q.Observer || e == nil && !slices.Contains(q.wanted.voters, id) {
+		answer(nil) // this node has no say
 		return
 	}
 	if known, ok := q.wanted.known(from.node); ok && known != from.directory {

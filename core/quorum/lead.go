@@ -16,7 +16,7 @@ func (q *Quorum) HandOver(done func()) {
 	successor, match := uint64(raft.None), uint64(0)
 	if q.reigns() {
 		q.node.WithProgress(func(id uint64, t raft.ProgressType, p tracker.Progress) {
-			if id != q.saved.self && t == raft.ProgressTypePeer && p.RecentActive && p.Match > match {
+			if id != q.saved.self && t == raft.ProgressTypePeer && q.hearsOf(id) && p.Match > match {
 				successor, match = id, p.Match
 			}
 		})
@@ -30,6 +30,13 @@ func (q *Quorum) HandOver(done func()) {
 		q.timers.handOver = q.Clock.Now().Add(q.ElectionTimeout)
 		q.node.TransferLeader(successor)
 	}
+}
+
+// hearsOf reports whether another member was heard of lately. Raft's own mark says whether it was since the last check of a majority, which may have
+// been a moment ago.
+func (q *Quorum) hearsOf(id uint64) bool {
+	p := q.peers.get(id)
+	return p != nil && q.Clock.Now().Sub(p.heard) < q.FetchTimeout
 }
 
 // reigns reports whether raft itself takes this node for the leader: it may have learned better in the Ready that is being stored.

@@ -78,8 +78,10 @@ func (q *Quorum) serve(from sender, m pull, reply func([]byte)) {
 	s.parked = append(s.parked, parked{from: from, pull: m, until: now.Add(PollWait), reply: reply})
 }
 
-// serves reports whether this node has the log.
-func (q *Quorum) serves() bool { return q.node != nil && q.applied == q.shown && q.shown > 0 }
+// serves reports whether this node has the log. A leader that has pulled more than raft has applied may need who pulls from it to go on.
+func (q *Quorum) serves() bool {
+	return q.node != nil && (q.applied == q.shown || q.leads) && q.shown > 0
+}
 
 // blank is an answer with nothing but who leads.
 func (q *Quorum) blank(m pull) pulled {
@@ -115,10 +117,7 @@ func (q *Quorum) cut(m pull, a *pulled) {
 	s := &q.server
 	s.used = q.Clock.Now()
 	if s.content == nil || s.index < q.entries.index {
-		c, err := q.checkpointNow()
-		if err != nil {
-			return
-		}
+		c := q.checkpointNow()
 		s.index, s.term, s.content = c.index, c.term, c.encode()
 	}
 	if m.snapshot != s.index || m.snapshotTerm != s.term || m.position >= uint64(len(s.content)) {

@@ -21,11 +21,7 @@ func (q *Quorum) considerSnapshot() {
 	if s.writing || q.applied != q.shown || q.applied == q.entries.index || s.bytes == 0 || !s.due && s.bytes < q.SnapshotBytes {
 		return
 	}
-	c, err := q.checkpointNow()
-	if err != nil {
-		q.fail(err)
-		return
-	}
+	c := q.checkpointNow()
 	s.bytes, s.due, s.writing = 0, false, true
 	disk, dir := q.Disk, q.Dir
 	q.continueAfter(func() error { return writeCheckpoint(disk, dir, c) }, func() error {
@@ -39,22 +35,19 @@ func (q *Quorum) considerSnapshot() {
 	})
 }
 
-// checkpointNow is the image as of the last entry applied.
-func (q *Quorum) checkpointNow() (*checkpoint, error) {
-	if q.applied != q.shown {
-		return nil, raft.ErrSnapshotTemporarilyUnavailable
-	}
-	return &checkpoint{index: q.shown, term: q.shownTerm, members: q.members.clone(), image: q.events.Snapshot()}, nil
+// checkpointNow is the image as of the last entry that the owner was shown.
+func (q *Quorum) checkpointNow() *checkpoint {
+	return &checkpoint{index: q.shown, term: q.shownTerm, members: q.members.clone(), image: q.events.Snapshot()}
 }
 
-// snapshotNow tells raft what a voter that is far behind needs. The voter pulls it.
+// snapshotNow tells raft what a voter that is far behind needs: what raft has applied. The voter pulls it. A leader may have pulled more, and need this very
+// voter to commit that.
 func (q *Quorum) snapshotNow() (*raftpb.Snapshot, error) {
-	if q.applied != q.shown {
+	term, err := q.entries.Term(q.applied)
+	if err != nil {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		Index: new(q.shown), Term: new(q.shownTerm), ConfState: q.roster.conf(),
-	}}, nil
+	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: new(q.applied), Term: new(term), ConfState: q.roster.conf()}}, nil
 }
 
 // install begins the log anew behind a checkpoint that is durable. What it holds was pulled, and shown to the owner.
