@@ -149,3 +149,27 @@ func TestRecompressedTooLate(t *testing.T) {
 		t.Errorf("answered with %v and offset %d, the log ends at %d, %d requests are held back", out.Error, out.BaseOffset, d.p.EndOffset(), d.p.Waiting())
 	}
 }
+
+// TestNothingIsDeletedFromInternalTopics: groups live there, also where somebody has set cleanup.policy to delete.
+func TestNothingIsDeletedFromInternalTopics(t *testing.T) {
+	for topic, want := range map[string]wire.ErrorCode{"t": wire.None, "__consumer_offsets": wire.InvalidTopicException} {
+		d := newStuck(t)
+		d.p.Topic = topic
+		d.Partitions.Remove(d.p.ID.Topic)
+		d.Partitions.Add(d.p)
+		q := kmsg.NewPtrDeleteRecordsRequest()
+		to, part := kmsg.NewDeleteRecordsRequestTopic(), kmsg.NewDeleteRecordsRequestTopicPartition()
+		to.Topic, part.Offset = topic, -1
+		to.Partitions = append(to.Partitions, part)
+		q.Topics, q.TimeoutMillis = append(q.Topics, to), 1_000
+		q.Version, d.replies = 2, nil
+		d.Handle(NewSession(1, env.ConnInfo{}, d), &Call{Header: wire.Header{Key: wire.DeleteRecords, Version: 2}, Body: q})
+		d.work()
+		if len(d.replies) != 1 {
+			t.Fatalf("%s: %d replies", topic, len(d.replies))
+		}
+		if got := wire.ErrorCode(d.replies[0].(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0].ErrorCode); got != want {
+			t.Errorf("%s: %v, want %v", topic, got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"lignum/core/metadata"
 	"lignum/core/record"
 	"lignum/core/timer"
 	"lignum/core/wire"
@@ -10,7 +11,8 @@ import (
 
 // deleteRecords moves log starts forward. API key 21, versions 0 to 2. Offset -1 means the high watermark.
 //
-// It replies once the new starts are durable on every replica whose broker is up (R3), or the request's time is over.
+// Internal topics are refused, as in Apache Kafka, whatever their cleanup.policy. It replies once the new starts are durable on every replica whose broker is
+// up (R3), or the request's time is over.
 func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 	out := r.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	waiting, answered := 1, false
@@ -38,7 +40,11 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 			po := &to.Partitions[j]
 			po.Partition, po.LowWatermark = ask.Partition, -1
 			p, code := h.Partitions.ByName([]byte(t.Topic), ask.Partition)
-			if code == wire.None {
+			switch {
+			case code != wire.None:
+			case metadata.InternalTopic(p.Topic):
+				code = wire.InvalidTopicException // what is in there is for coordinators to remove
+			default:
 				code = p.Available()
 			}
 			if code != wire.None {

@@ -38,8 +38,9 @@ type fetchCall struct {
 	next   int
 	left   int64 // bytes that may still be added
 	total  int64
-	urgent bool // something to tell at once: an error, a divergence
-	again  bool // it is not the first
+	ready  int64 // total, and what there would be more of within the limit of a partition
+	urgent bool  // something to tell at once: an error, a divergence
+	again  bool  // it is not the first
 	found  []fetchFound
 }
 
@@ -49,6 +50,7 @@ type fetchFound struct {
 	result wire.FetchResult
 	data   partition.Records
 
+	limit int64                // of bytes
 	from  *partition.Partition // where a cold read reads, as of this leader epoch
 	epoch record.Epoch
 }
@@ -62,8 +64,8 @@ type fetchFound struct {
 //	v13  topics by id
 //	v16  the new leader's address (KIP-951)
 //
-// It replies when min bytes are there, when max wait is over, or at once if a partition has an error to tell. The first partition
-// with records always yields one whole batch, whatever the limits.
+// It replies when min bytes are there, or would be but for the borders of batches and segments, when max wait is over, or at once if a partition has an error
+// to tell. The first partition with records always yields one whole batch, whatever the limits.
 //
 // A request with a replica's id is a follower's: it gets what is not committed too, and by its offsets it says what it holds. Followers come on the
 // listeners of the cluster only. One whose next request is here has no use for waiting on: the one before is answered at once.
@@ -92,6 +94,7 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 		f.left = int64(h.Config().FetchMaxBytes)
 	}
 	budget := f.left
+	f.minBytes = min(f.minBytes, budget)
 	c.dropFrame()
 	f.sweep(budget)
 }
@@ -168,7 +171,7 @@ func (h *Handlers) fetchKey(name []byte, id record.TopicID, index int32, byID bo
 
 // sweep reads from every partition once.
 func (f *fetchCall) sweep(budget int64) {
-	f.next, f.left, f.total, f.urgent = 0, budget, 0, false
+	f.next, f.left, f.total, f.ready, f.urgent = 0, budget, 0, 0, false
 	f.found = slices.Grow(f.found[:0], len(f.parts))
 	f.goOn(budget)
 }
@@ -337,11 +340,11 @@ func (f *fetchCall) look(found *fetchFound) *partition.ColdRead {
 	if part.offset >= upTo || f.left <= 0 && f.total > 0 {
 		return nil
 	}
-	found.from = p
+	found.from, found.limit = p, min(f.left, int64(max(part.maxBytes, 0)))
 	_, found.epoch = p.Leader()
 	data, cold, err := p.Read(partition.ReadRequest{
 		From: part.offset, UpTo: upTo,
-		MaxBytes:   int(min(f.left, int64(max(part.maxBytes, 0)))),
+		MaxBytes:   int(found.limit),
 		AtLeastOne: f.total == 0,
 	})
 	if cold == nil {
@@ -415,6 +418,9 @@ func (f *fetchCall) count(found *fetchFound) {
 	n := found.data.Size()
 	f.total += n
 	f.left -= n
+	if f.ready += n; found.data.More {
+		f.ready += max(found.limit-n, 0) // batches are whole, and a read ends with its segment
+	}
 	if found.result.Error == wire.None && found.part.told && f.partial && found.part.toldError {
 		f.urgent = true // the end of an error is news too
 	}
@@ -422,7 +428,7 @@ func (f *fetchCall) count(found *fetchFound) {
 
 // decide answers if there is enough to say, and parks if not.
 func (f *fetchCall) decide(budget int64) {
-	if f.total >= f.minBytes || f.urgent || f.expired || len(f.parts) == 0 || f.call.session.gone {
+	if f.ready >= f.minBytes || f.urgent || f.expired || len(f.parts) == 0 || f.call.session.gone {
 		f.answer()
 		return
 	}

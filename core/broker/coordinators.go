@@ -151,6 +151,9 @@ func (g *groupLog) Read(from, upTo record.Offset, maxBytes int, done func([]byte
 	g.take(found, cold, err, done)
 }
 
+// Damaged implements coordinator.Log.
+func (g *groupLog) Damaged(err error) { g.partition.ReadFailed(err) }
+
 // take brings what a read has found into memory of its own, on a lane of the loads.
 func (g *groupLog) take(found partition.Records, cold *partition.ColdRead, err error, done func([]byte, error)) {
 	if cold == nil && err != nil {

@@ -27,6 +27,8 @@ type ReadResult struct {
 	File env.File
 	// Position and Length are the range in File, in bytes.
 	Position, Length int64
+	// More: the read ended before it had all below UpTo, for its limit or because what follows lies elsewhere.
+	More bool
 }
 
 // Span is a piece of memory with whole batches. The buffer holds it; the span has a reference.
@@ -149,7 +151,7 @@ func (l *Log) readHot(r ReadRequest, i int) ReadResult {
 		if to == from && out.n == 0 && r.AtLeastOne {
 			to = from + header(c.data[from:]).size()
 		}
-		if to == from {
+		if out.More = to < limit || c.next < r.UpTo; to == from {
 			break
 		}
 		out.add(c, from, to)

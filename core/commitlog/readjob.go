@@ -20,6 +20,7 @@ type ReadJob struct {
 
 	file             env.File // the result's, with a reference of its own
 	position, length int64
+	more             bool // see ReadResult
 	past             bool // the segment has no batch that reaches From
 	badIndex         bool
 	err              error
@@ -61,6 +62,7 @@ func (j *ReadJob) find() error {
 		}
 	}
 	j.position, j.length = from, max(min(end-from, limit), 0)
+	j.more = j.until < j.request.UpTo || end-from > limit
 	return nil
 }
 
@@ -175,12 +177,13 @@ func (l *Log) Finish(j *ReadJob) (ReadResult, *ReadJob, error) {
 	case j.past:
 		return l.read(r, max(j.until, r.From))
 	case j.length == 0:
-		return ReadResult{}, nil, nil
+		return ReadResult{More: j.more}, nil, nil
 	}
+	length := j.length
 	if s != nil && j.generation == l.generation {
-		j.length = s.trail.cut(j.position, j.length)
+		length = s.trail.cut(j.position, j.length)
 	}
-	return ReadResult{File: j.file, Position: j.position, Length: j.length}, nil, nil
+	return ReadResult{File: j.file, Position: j.position, Length: length, More: j.more || length < j.length}, nil, nil
 }
 
 // landedView takes back what a job had of a segment, and returns the segment if it is still there.

@@ -78,7 +78,7 @@ func (l *Log) follow(r ReadRequest, s *segment, at, until record.Offset) (out Re
 		return out, false
 	}
 	file.Retain()
-	return ReadResult{File: file, Position: from, Length: end.pos - from}, true
+	return ReadResult{File: file, Position: from, Length: end.pos - from, More: end.offset < r.UpTo}, true
 }
 
 // ending is where that part of the segment ends which is not in memory, if that is known.

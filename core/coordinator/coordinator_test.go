@@ -108,6 +108,8 @@ func (r *rig) Leased() bool { return !r.unleased }
 
 func (r *rig) Overlap() time.Duration { return 0 }
 
+func (r *rig) Damaged(error) {}
+
 func (r *rig) Bounds() (start, mark, end record.Offset) {
 	if n := len(r.batches); n > 0 {
 		end = r.batches[n-1].NextOffset()

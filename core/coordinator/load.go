@@ -159,7 +159,7 @@ func (l *load) fail(err error) {
 		return
 	}
 	h.loader = nil
-	if !h.current() {
+	if h.log.Damaged(err); !h.current() {
 		h.retireUnloaded()
 		return
 	}

@@ -57,6 +57,8 @@ type Log interface {
 	// Read calls done on the loop with the batches from an offset on, below upTo, about maxBytes of them but at least one; the last
 	// may be cut short.
 	Read(from, upTo record.Offset, maxBytes int, done func([]byte, error))
+	// Damaged is told why the log could not be loaded: what Read has brought may not be what was written. The replica may stop to lead for that.
+	Damaged(err error)
 }
 
 // Ports are what a runtime needs of the world.

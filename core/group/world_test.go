@@ -34,6 +34,8 @@ func (f *fakeLog) Leased() bool { return true }
 
 func (f *fakeLog) Overlap() time.Duration { return f.overlap }
 
+func (f *fakeLog) Damaged(error) {}
+
 func (f *fakeLog) Bounds() (start, mark, end record.Offset) { return 0, f.mark, f.end }
 
 func (f *fakeLog) Append(b record.Batch, _ record.Facts) wire.ErrorCode {

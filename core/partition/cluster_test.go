@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestReplicasKeepTheirPromises runs a partition on three to five nodes through elections, crashes, loss of power and a network that delays,
-// reorders and repeats, and looks at every log after every step. In the end everything is healed and all logs must be one.
+// TestReplicasKeepTheirPromises runs a partition on three to five nodes through elections, crashes, loss of power, retention, DeleteRecords and a network that
+// delays, reorders and repeats, and looks at every log after every step. In the end everything is healed and all logs must be one.
 func TestReplicasKeepTheirPromises(t *testing.T) {
 	for name, policy := range map[string]config.FlushPolicy{"sync": config.Sync, "async": config.Async} {
 		t.Run(name, func(t *testing.T) {
@@ -19,6 +19,10 @@ func TestReplicasKeepTheirPromises(t *testing.T) {
 				nodes, minInSync := rapid.SampledFrom([]int{3, 3, 3, 5}).Draw(t, "nodes"), rapid.Int32Range(1, 2).Draw(t, "min.insync.replicas")
 				c := newCluster(t, nodes, policy, minInSync, rapid.Uint64().Draw(t, "seed"))
 				c.r = t
+				c.settings.SegmentBytes = 512
+				for _, n := range c.nodes {
+					n.p.Configure(c.settings)
+				}
 				for range rapid.IntRange(50, 250).Draw(t, "steps") {
 					c.step()
 				}
@@ -46,6 +50,8 @@ func (c *cluster) step() {
 			n.learn(len(c.history))
 		}
 		n.produce()
+	case kind < 70 && n.up:
+		n.remove(record.Offset(rapid.IntRange(0, int(n.p.log.HighWatermark())).Draw(c.r, "to")), rapid.IntRange(0, 3).Draw(c.r, "everywhere") > 0)
 	case kind < 78 && n.up:
 		n.work(rapid.IntRange(1, 6).Draw(c.r, "jobs"))
 	case kind < 84 && n.up:

@@ -154,9 +154,10 @@ func (p *Partition) learn(mark, start record.Offset) {
 // cut truncates the log to where it and the leader's part at the latest, given the greatest epoch there that is not above the last one here, and
 // its end. If that epoch is not here, everything behind the one before it goes: the leader's end may lie within a batch of this log. There may be
 // more to cut then; the next fetch will tell. Where the leader's log has forgotten the epoch its end is no boundary of anything here: what the two
-// could have in common lies before the leader's log start, and this log begins anew there.
+// could have in common lies before the leader's log start, and this log begins anew there; unless all of it up to there is known to be what was committed,
+// and must not be lost for a moment.
 func (p *Partition) cut(epoch record.Epoch, end, start record.Offset) error {
-	if end >= 0 && end <= start {
+	if end >= 0 && (end < start || end == start && !p.holdsCommitted()) {
 		p.startAt(start)
 		return nil
 	}
@@ -167,9 +168,17 @@ func (p *Partition) cut(epoch record.Epoch, end, start record.Offset) error {
 	if known == epoch {
 		to = min(to, end)
 	}
+	if epoch == p.log.LatestEpoch() && to >= p.log.EndOffset() {
+		return fmt.Errorf("%w: nothing is to be cut at %d", ErrNoCommonPoint, to) // one of the two has not heard yet who is in sync
+	}
 	p.log.TruncateTo(to) // the mark with it: it lies behind the cut only if an unclean election has given up committed records
 	p.wake()
 	return nil
+}
+
+// holdsCommitted: the replica is in sync or eligible.
+func (p *Partition) holdsCommitted() bool {
+	return slices.Contains(p.state.ISR, p.self) || slices.Contains(p.state.ELR, p.self)
 }
 
 // restartAt empties a log that ends before the leader's begins. It can be no member of the ISR: that holds everything up to the high watermark,

@@ -127,11 +127,11 @@ func (p *Partition) Replicate(q FollowerFetch, index int32) wire.FetchResult {
 
 // unknown reports whether a follower goes on at the leader's log start, behind a record of an epoch that the leader has forgotten with all that lay there:
 // the record may be another one than was committed. It begins anew there: its log start alone would keep nobody from reading it, if its power fails
-// before that is durable and it is elected. Who is in sync or eligible has what was committed, and must not lose its place in the log for a moment.
+// before that is durable and it is elected. Who is in sync or eligible, or may be by now, has what was committed, and must
+// not lose its place in the log for a moment.
 func (p *Partition) unknown(q *FollowerFetch) bool {
 	start := p.StartOffset()
-	return start > 0 && q.Offset == start && q.LastFetchedEpoch >= 0 && q.LastFetchedEpoch < p.EpochAt(start) &&
-		!slices.Contains(p.state.ISR, q.Node) && !slices.Contains(p.state.ELR, q.Node)
+	return start > 0 && q.Offset == start && q.LastFetchedEpoch >= 0 && q.LastFetchedEpoch < p.EpochAt(start) && !p.maximal(q.Node)
 }
 
 // Marks tells how far the partition is.

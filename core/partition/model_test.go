@@ -32,6 +32,8 @@ type cluster struct {
 	content  []uint64        // G: the records below top
 	top      record.Offset   // TH
 	acked    map[record.Offset]uint64
+	removed  record.Offset // what is below may be gone
+	promised record.Offset // what is below is gone for good: a DeleteRecords was answered
 	next     uint64
 	trace    []string
 	lossless bool // nobody loses anything: policy async without loss of power
@@ -68,7 +70,7 @@ type node struct {
 	ready  bool
 }
 
-// entry is one record of a log.
+// entry is one record of a log; zero where the log does not begin yet.
 type entry struct {
 	epoch record.Epoch
 	value uint64
@@ -402,6 +404,28 @@ func (n *node) append(records int, acks Acks) {
 	if refusal == nil {
 		c.logf("%d appends at %d in epoch %d", n.id, q.first, n.p.state.LeaderEpoch)
 	}
+}
+
+// remove moves the log start of a node, as retention does, or of all, as DeleteRecords.
+func (n *node) remove(to record.Offset, everywhere bool) {
+	c := n.c
+	if to = min(to, n.p.log.HighWatermark()); !everywhere {
+		c.removed = max(c.removed, to)
+		c.logf("%d removes what is below %d", n.id, to)
+		n.p.log.AdvanceStart(to, func(error) {})
+		return
+	}
+	if n.p.Leading() != wire.None {
+		return
+	}
+	c.removed = max(c.removed, to)
+	c.logf("%d deletes what is below %d", n.id, to)
+	n.p.DeleteRecords(to, nil, func(low record.Offset, code wire.ErrorCode) {
+		if code == wire.None {
+			c.logf("%d has deleted what is below %d: %d", n.id, to, low)
+			c.promised = max(c.promised, to)
+		}
+	})
 }
 
 // fetch sends what the follower wants next.

@@ -35,7 +35,7 @@ func (n *node) read(from, to record.Offset) (out []byte) {
 // look reads the whole log of a node and checks that its names are kept (L2) and that epochs do not fall (L3).
 func (n *node) look() {
 	c := n.c
-	var shadow []entry
+	shadow := make([]entry, n.p.StartOffset())
 	for from := n.p.StartOffset(); from < n.p.EndOffset(); {
 		rest := n.read(from, n.p.EndOffset())
 		if len(rest) == 0 {
@@ -47,11 +47,14 @@ func (n *node) look() {
 				break
 			}
 			rest = tail
-			if b.BaseOffset() != record.Offset(len(shadow)) {
+			if b.BaseOffset() != record.Offset(len(shadow)) && (from != n.p.StartOffset() || b.BaseOffset() > from) {
 				c.fatalf("node %d: batch at %d behind %d", n.id, b.BaseOffset(), len(shadow))
 			}
 			_ = b.Each(record.Limits{}, func(r record.Record) error {
 				e := entry{b.LeaderEpoch(), binary.BigEndian.Uint64(r.Value)}
+				if b.BaseOffset()+record.Offset(r.OffsetDelta) < record.Offset(len(shadow)) {
+					return nil
+				}
 				at := name{e.epoch, record.Offset(len(shadow))}
 				if old, ok := c.names[at]; ok && old != e.value {
 					c.fatalf("L2: %v is %d on node %d, was %d", at, e.value, n.id, old)
@@ -76,6 +79,9 @@ func (c *cluster) inspect(n *node) {
 	}
 	n.look()
 	p := n.p
+	if p.leads() {
+		c.removed = max(c.removed, p.log.StartOffset())
+	}
 	if p.leads() && p.lead.begun && p.log.HighWatermark() > c.top {
 		c.commit(n)
 	}
@@ -83,7 +89,7 @@ func (c *cluster) inspect(n *node) {
 		c.fatalf("H3: high watermark %d of node %d is above the greatest of any leader, %d", p.log.HighWatermark(), n.id, c.top)
 	}
 	for o := range min(p.log.HighWatermark(), record.Offset(len(c.content))) {
-		if n.shadow[o].value != c.content[o] {
+		if n.shadow[o].value != c.content[o] && (n.shadow[o] != entry{} || o >= c.removed) {
 			c.fatalf("F1, F2: node %d shows %d at %d, %d is committed there", n.id, n.shadow[o].value, o, c.content[o])
 		}
 	}
@@ -103,6 +109,9 @@ func (c *cluster) inspect(n *node) {
 // commit notes that a leader's mark has passed records.
 func (c *cluster) commit(n *node) {
 	for o := c.top; o < n.p.log.HighWatermark(); o++ {
+		if n.shadow[o] == (entry{}) {
+			c.fatalf("node %d commits %d, which it has removed", n.id, o)
+		}
 		c.content = append(c.content, n.shadow[o].value)
 	}
 	c.top = n.p.log.HighWatermark()
@@ -123,12 +132,12 @@ func (c *cluster) match(n *node) {
 		}
 		same := -1
 		for i := range min(len(n.shadow), len(other.shadow)) {
-			if n.shadow[i].epoch == other.shadow[i].epoch {
+			if n.shadow[i].epoch == other.shadow[i].epoch && n.shadow[i] != (entry{}) && other.shadow[i] != (entry{}) {
 				same = i
 			}
 		}
 		for i := range same + 1 {
-			if n.shadow[i] != other.shadow[i] {
+			if n.shadow[i] != other.shadow[i] && n.shadow[i] != (entry{}) && other.shadow[i] != (entry{}) {
 				c.fatalf("L1: logs of %d and %d have epoch %d at %d and differ at %d: %v, %v", n.id, other.id, n.shadow[same].epoch, same, i, n.shadow[i], other.shadow[i])
 			}
 		}
@@ -151,9 +160,12 @@ func (c *cluster) complete(n *node, why string) {
 		return
 	}
 	for o, v := range c.content {
-		if o >= len(n.shadow) || n.shadow[o].value != v {
+		if o >= len(n.shadow) || n.shadow[o].value != v && (n.shadow[o] != entry{} || record.Offset(o) >= c.removed) {
 			c.fatalf("I2: node %d, %s, lacks %d at %d; its log has %d records, %d are committed", n.id, why, v, o, len(n.shadow), c.top)
 		}
+	}
+	if start := n.p.StartOffset(); start < c.promised {
+		c.fatalf("R3: node %d, %s, begins at %d, what is below %d was deleted", n.id, why, start, c.promised)
 	}
 	if c.lossless {
 		return

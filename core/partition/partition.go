@@ -260,8 +260,10 @@ func (p *Partition) EndOffset() record.Offset { return p.log.EndOffset() }
 func (p *Partition) HighWatermark() record.Offset { return p.log.HighWatermark() }
 
 // Settled reports whether a leader knows that its high watermark is not below that of the leaders before it: it has reached the start of
-// its epoch (KIP-207). Until then the end of the partition is not to be told (H4).
-func (p *Partition) Settled() bool { return !p.leads() || p.log.HighWatermark() >= p.lead.start }
+// its epoch (KIP-207). Until then the end of the partition is not to be told (H4). One that has lost its log meanwhile knows nothing.
+func (p *Partition) Settled() bool {
+	return !p.leads() || p.log != nil && p.log.HighWatermark() >= p.lead.start
+}
 
 // LastStable is the first offset of the oldest open transaction, at most the high watermark.
 func (p *Partition) LastStable() record.Offset { return p.log.LastStable(p.log.HighWatermark()) }

@@ -71,34 +71,38 @@ type At = commitlog.TimeResult
 
 // TimeRead is a look-up by time that has to go to the disk.
 type TimeRead struct {
-	log *commitlog.Log
-	job *commitlog.TimeJob
+	partition *Partition
+	log       *commitlog.Log
+	job       *commitlog.TimeJob
 }
 
 // Run does the work; jobs only.
 func (t *TimeRead) Run() { t.job.Run() }
 
-// Finish is called on the loop after Run, always.
+// Finish is called on the loop after Run, always. It looks at whole batches, so it may find that the log is damaged.
 func (t *TimeRead) Finish() (At, *TimeRead, error) {
 	found, job, err := t.log.FinishTime(t.job)
-	return found, timeRead(t.log, job), err
+	if p := t.partition; err != nil && p.log != nil && p.log.Log == t.log {
+		p.ReadFailed(err)
+	}
+	return found, t.partition.timeRead(t.log, job), err
 }
 
 // OffsetForTime finds the first record below upTo whose timestamp is not below the given one.
 func (p *Partition) OffsetForTime(timestamp int64, upTo record.Offset) (At, *TimeRead, error) {
 	found, job, err := p.log.OffsetForTime(timestamp, upTo)
-	return found, timeRead(p.log.Log, job), err
+	return found, p.timeRead(p.log.Log, job), err
 }
 
 // MaxTimestamp finds the first record below upTo with the greatest timestamp.
 func (p *Partition) MaxTimestamp(upTo record.Offset) (At, *TimeRead, error) {
 	found, job, err := p.log.MaxTimestamp(upTo)
-	return found, timeRead(p.log.Log, job), err
+	return found, p.timeRead(p.log.Log, job), err
 }
 
-func timeRead(log *commitlog.Log, job *commitlog.TimeJob) *TimeRead {
+func (p *Partition) timeRead(log *commitlog.Log, job *commitlog.TimeJob) *TimeRead {
 	if job == nil {
 		return nil
 	}
-	return &TimeRead{log, job}
+	return &TimeRead{p, log, job}
 }

@@ -48,8 +48,13 @@ func (p *Partition) hurt() bool {
 	if !errors.Is(p.failure, env.ErrUnreadable) {
 		return damaged(p.failure)
 	}
+	return p.state.Lost || p.standIn()
+}
+
+// standIn says whether another replica is up that holds all that was committed.
+func (p *Partition) standIn() bool {
 	up := func(id record.NodeID) bool { return id != p.self && p.cluster.Active(id) }
-	return p.state.Lost || slices.ContainsFunc(p.state.ISR, up) || slices.ContainsFunc(p.state.ELR, up)
+	return slices.ContainsFunc(p.state.ISR, up) || slices.ContainsFunc(p.state.ELR, up)
 }
 
 // damaged reports whether a log failed because its content is not what was written.
@@ -65,9 +70,13 @@ func (p *Partition) mend() {
 }
 
 // ReadFailed is called with the error of a read. A leader that finds its log damaged gives up if there is another replica that holds all of
-// it, or, of one that may be elected, all that was committed; it may be able to serve the rest otherwise.
+// it, or, of one that may be elected, all that was committed; it may be able to serve the rest otherwise. What the disk cannot read is no better, as long as
+// another one can take over at once.
 func (p *Partition) ReadFailed(err error) {
-	if p.cluster != nil && p.log != nil && damaged(err) && p.replaceable() {
+	if p.cluster == nil || p.log == nil {
+		return
+	}
+	if damaged(err) && p.replaceable() || errors.Is(err, env.ErrUnreadable) && p.standIn() {
 		p.fail(err)
 	}
 }
