@@ -8,19 +8,12 @@ import (
 
 	"lignum/core/record"
 	"lignum/core/wire"
-	"lignum/sim"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// harms are what can happen to the first record of a log that is in no memory.
-var harms = map[string]func(d *sim.Disk, path string){
-	"rotten":     func(d *sim.Disk, path string) { d.Rot(path, 65, 4) },
-	"unreadable": func(d *sim.Disk, path string) { d.BadSector(path, 65) },
-}
-
-// harm ends a node in order, starts it again, and harms its log of a partition.
-func (c *cluster) harm(r *rig, topic string, partition int32, how func(*sim.Disk, string)) {
+// rot ends a node in order, starts it again, and has the first record of its log of a partition rot, which is in no memory.
+func (c *cluster) rot(r *rig, topic string, partition int32) {
 	c.Helper()
 	c.end(r, true)
 	path := ""
@@ -31,7 +24,7 @@ func (c *cluster) harm(r *rig, topic string, partition int32, how func(*sim.Disk
 	})
 	r.host.Start()
 	c.until("all are in sync", func() bool { return c.whole(topic) })
-	how(r.host.Disk(), path)
+	r.host.Disk().Rot(path, 65, 4)
 }
 
 // lead gives a partition's lead to its first replica.
@@ -48,12 +41,6 @@ func (c *cluster) lead(r *rig, topic string, partition int32) {
 
 // TestCoordinatorWithADamagedLog (L7): a replica of the offsets topic is elected whose log is damaged. It cannot be loaded, and another one leads in its place.
 func TestCoordinatorWithADamagedLog(t *testing.T) {
-	for name, how := range harms {
-		t.Run(name, func(t *testing.T) { coordinatorWithADamagedLog(t, how) })
-	}
-}
-
-func coordinatorWithADamagedLog(t *testing.T, how func(*sim.Disk, string)) {
 	both := "broker,controller"
 	c := newCluster(t, 1, both, both, both)
 	by := c.nodes[0]
@@ -76,7 +63,7 @@ func coordinatorWithADamagedLog(t *testing.T, how func(*sim.Disk, string)) {
 			}
 		}
 	}
-	c.harm(first, "__consumer_offsets", index, how)
+	c.rot(first, "__consumer_offsets", index)
 	c.lead(first, "__consumer_offsets", index)
 	by = c.nodes[at.NodeID%3]
 	end := c.world.Now().Add(30 * time.Second)
@@ -97,12 +84,6 @@ func coordinatorWithADamagedLog(t *testing.T, how func(*sim.Disk, string)) {
 
 // TestLookUpInADamagedLog (L7): a leader that finds its log damaged when it looks for a time gives up for another.
 func TestLookUpInADamagedLog(t *testing.T) {
-	for name, how := range harms {
-		t.Run(name, func(t *testing.T) { lookUpInADamagedLog(t, how) })
-	}
-}
-
-func lookUpInADamagedLog(t *testing.T, how func(*sim.Disk, string)) {
 	both := "broker,controller"
 	c := newCluster(t, 1, both, both, both)
 	by := c.nodes[0]
@@ -112,7 +93,7 @@ func lookUpInADamagedLog(t *testing.T, how func(*sim.Disk, string)) {
 	}
 	c.until("all are in sync", func() bool { return c.whole("t") })
 	first := c.leader(by, "t", 0)
-	c.harm(first, "t", 0, how)
+	c.rot(first, "t", 0)
 	c.lead(first, "t", 0)
 	by = c.nodes[c.id(first)%3]
 	c.until("it leads", func() bool { return c.leader(by, "t", 0) == first })

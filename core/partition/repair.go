@@ -70,13 +70,10 @@ func (p *Partition) mend() {
 }
 
 // ReadFailed is called with the error of a read. A leader that finds its log damaged gives up if there is another replica that holds all of
-// it, or, of one that may be elected, all that was committed; it may be able to serve the rest otherwise. What the disk cannot read is no better, as long as
-// another one can take over at once.
+// it, or, of one that may be elected, all that was committed; it may be able to serve the rest otherwise. What the disk could not read may be sound: an error
+// that passes must not cost a replica, which may be the only one.
 func (p *Partition) ReadFailed(err error) {
-	if p.cluster == nil || p.log == nil {
-		return
-	}
-	if damaged(err) && p.replaceable() || errors.Is(err, env.ErrUnreadable) && p.standIn() {
+	if p.cluster != nil && p.log != nil && damaged(err) && p.replaceable() {
 		p.fail(err)
 	}
 }
