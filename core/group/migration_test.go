@@ -108,6 +108,21 @@ func TestUpgradeInARound(t *testing.T) {
 	}
 }
 
+// TestSilenceBehindAnUpgrade: a classic member that is not heard of again after its group took the consumer protocol is removed when its session ends.
+func TestSilenceBehindAnUpgrade(t *testing.T) {
+	w, old := classicGroup(t, "")
+	out := w.sendBeat(t, joining("m", "t"))
+	for end := w.now.Add(2 * time.Minute); w.now < end; w.pass(5 * time.Second) {
+		if out = w.sendBeat(t, beating("m", out.Epoch)); out.Code != wire.None {
+			t.Fatalf("heartbeat: %+v", out)
+		}
+	}
+	c := w.shard(t).find("g").consumer
+	if c.members[old] != nil || len(c.members["m"].current.assigned) != 4 {
+		t.Errorf("after its session: %+v, the other has %+v", c.members[old], c.members["m"].current)
+	}
+}
+
 // TestMigrationPolicy: a group changes its protocol only in the directions that the policy allows.
 func TestMigrationPolicy(t *testing.T) {
 	w, old := classicGroup(t, "")
