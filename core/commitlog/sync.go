@@ -226,6 +226,20 @@ func (l *Log) Checkpointed(m Mark) {
 	}
 }
 
+// Marked says that the mark of a truncation may be on disk: a process that finds it counts nothing as flushed that was written behind the truncation.
+func (l *Log) Marked() bool { return l.truncation.marked || l.unmarking() }
+
+// Unmarkable says that Checkpointed would end the mark of a truncation, with what RecoveryMark says now. What is missing comes with the next Writes or
+// the next sync.
+func (l *Log) Unmarkable() bool {
+	return !l.truncation.due && l.kept.generation == l.generation && !l.unmarking()
+}
+
+// unmarking says that the mark has ended, and may be on disk still.
+func (l *Log) unmarking() bool {
+	return l.truncation.unmark || slices.ContainsFunc(l.outstanding, func(w *Writes) bool { return w.cut.unmark })
+}
+
 // TakeUnmark returns the job that removes the mark of a truncation from a log that is closed, if a checkpoint has said all that the log holds; nil if
 // there is nothing to remove. From a log in use it goes with the next Writes.
 func (l *Log) TakeUnmark() func() error {

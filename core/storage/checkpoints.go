@@ -185,12 +185,23 @@ func (s *Store) claimed(claims []claim) {
 		if !l.unsaid && l.behind == 0 && l.lastCut <= s.journal.DurableSeq() {
 			l.Checkpointed(c.mark)
 		}
-		if c.rest {
-			s.dropRests(l.id, 0)
+		if !l.Marked() || l.restored() {
+			l.checkpointedSeq = max(l.checkpointedSeq, c.seq)
+			if c.rest {
+				s.dropRests(l.id, 0)
+			}
 		}
-		c.log.checkpointedSeq = max(c.log.checkpointedSeq, c.seq)
-		s.markDirty(c.log) // what a truncation left behind can go now
+		s.markDirty(l) // what a truncation left behind can go now
 	}
+}
+
+// restored says that what the journal has of the log is older than a cut that it does not know of: nothing of it is needed.
+func (l *Log) restored() bool { return l.unsaid && !l.joined }
+
+// claimable says that a checkpoint can let the journal go of the log's entries. As long as the mark of a truncation is on disk it cannot: a rotten batch
+// that was written behind the truncation would pass for a torn end (L7).
+func (s *Store) claimable(l *Log) bool {
+	return !l.Marked() || l.restored() || !l.unsaid && !s.cutUnsaid(l) && l.Unmarkable()
 }
 
 // setOffline notes a partition that cannot be used. What the checkpoints say of it stays: it must not be forgotten that something was

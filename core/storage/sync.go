@@ -108,6 +108,7 @@ type recycle struct {
 	covered []journal.Covered
 	at      int // those before it are synced
 	waiting bool
+	claimed bool // the checkpoints that speak of them are written
 }
 
 // continueRecycle takes the next step.
@@ -116,7 +117,7 @@ func (s *Store) continueRecycle() {
 		return // up to then the last commits may need a file
 	}
 	r := &s.recycle
-	if r.waiting || len(r.covered) == 0 && !s.beginRecycle() {
+	if r.claimed && !s.endRecycle() || r.waiting || len(r.covered) == 0 && !s.beginRecycle() {
 		return
 	}
 	for ; r.at < len(r.covered); r.at++ {
@@ -129,20 +130,33 @@ func (s *Store) continueRecycle() {
 		return
 	}
 	r.waiting = true
-	s.checkpoint(func(err error) {
-		if err != nil {
-			return
+	s.checkpoint(func(err error) { r.claimed = err == nil })
+}
+
+// endRecycle tells the journal what the checkpoints say. It is false as long as they cannot speak for one of the logs: another round does when they can.
+func (s *Store) endRecycle() bool {
+	r := &s.recycle
+	for _, c := range r.covered {
+		l := s.logs[c.Log]
+		if l == nil || l.damaged || s.claimable(l) {
+			continue
 		}
-		for _, c := range r.covered {
-			if l := s.logs[c.Log]; l != nil && !l.damaged {
-				s.journal.Safe(c.Log, l.checkpointedSeq)
-				if l.lastCut > s.journal.DurableSeq() {
-					s.journal.Extend() // the file is held by a truncation that is in the queue itself
-				}
+		s.want(l)
+		if l.unsaid || l.lastCut > s.journal.DurableSeq() {
+			s.journal.Extend() // what ends that is in the queue itself
+		}
+		return false
+	}
+	for _, c := range r.covered {
+		if l := s.logs[c.Log]; l != nil && !l.damaged {
+			s.journal.Safe(c.Log, l.checkpointedSeq)
+			if l.lastCut > s.journal.DurableSeq() {
+				s.journal.Extend() // the file is held by a truncation that is in the queue itself
 			}
 		}
-		*r = recycle{covered: r.covered[:0]}
-	})
+	}
+	*r = recycle{covered: r.covered[:0]}
+	return true
 }
 
 // beginRecycle looks whether there is a file to free, and asks for the syncs of all its logs at once.
