@@ -66,7 +66,8 @@ func readFull(f env.File, p []byte, at int64) error {
 	return fmt.Errorf("read %d bytes at %d, got %d: %w", len(p), at, n, err)
 }
 
-// unfinished is what truncation-checkpoint says: nothing from an offset on counts as flushed, and perhaps that the log is being emptied.
+// unfinished is what truncation-checkpoint says: up to an offset all was synced, nothing from it on counts as flushed, and perhaps that the log is being
+// emptied.
 type unfinished struct {
 	to         record.Offset
 	generation uint64        // of the truncation

@@ -64,6 +64,7 @@ type truncation struct {
 	restarts bool          // the log was emptied
 	restart  record.Offset // where it starts then
 	mark     bool          // truncation-checkpoint is to be written with it
+	synced   record.Offset // what it says then
 	marked   bool          // truncation-checkpoint exists, or will once the Writes that are out have run
 	unmark   bool          // it can be removed
 }

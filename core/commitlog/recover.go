@@ -196,10 +196,13 @@ func (r *Recovery) unfinished() (record.Offset, error) {
 	}
 	r.generation = max(u.generation, kept.generation)
 	if !marked {
-		return r.options.RecoveryPoint, nil
+		return max(r.options.RecoveryPoint, r.options.Anchor), nil
 	}
 	r.marked = true
-	point := min(r.options.RecoveryPoint, u.to)
+	point := u.to
+	if r.options.Truncations >= u.generation {
+		point = max(point, r.options.Anchor)
+	}
 	if !u.emptying {
 		return point, nil
 	}

@@ -135,6 +135,9 @@ func (l *Log) lower(o record.Offset) {
 		kept = max(kept, l.syncing.start.offset)
 	}
 	if o < l.recovery || o < kept {
+		if synced := min(o, l.recovery); !t.mark || synced < t.synced {
+			t.synced = synced
+		}
 		t.mark, t.marked, t.unmark = true, true, false
 	}
 	if !t.due || o < t.to {

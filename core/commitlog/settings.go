@@ -73,6 +73,10 @@ type OpenOptions struct {
 	Clean bool
 	// RecoveryPoint: everything below it was synced. What is bad below it is corruption.
 	RecoveryPoint record.Offset
+	// Anchor: the journal says that everything below it was synced when the log had been truncated Truncations times. It counts beside the mark of a
+	// truncation, too, unless that is a later one.
+	Anchor      record.Offset
+	Truncations uint64
 	// StartOffset: log start offset, as last made durable; 0 if none was.
 	StartOffset record.Offset
 	// Wall is the time of day, for what has no known age.
@@ -92,3 +96,6 @@ type Mark struct {
 	End        record.Offset
 	generation uint64
 }
+
+// Truncations is how many truncations the log had had.
+func (m Mark) Truncations() uint64 { return m.generation }

@@ -85,6 +85,9 @@ func (w *Writes) truncate() error {
 		}
 	}
 	note := unfinished{w.cut.to, w.mark.generation, w.cut.restarts, w.cut.restart}
+	if w.cut.mark {
+		note.to = w.cut.synced
+	}
 	if w.cut.mark || w.cut.restarts {
 		if err := writeTruncation(lane.disk, lane.dir, note); err != nil {
 			return fmt.Errorf("note a truncation to %d: %w", w.cut.to, err)

@@ -63,10 +63,21 @@ type Entry struct {
 	Kind   Kind
 	Log    record.Partition
 	Offset record.Offset
-	Epoch  record.Epoch
+	Epoch  record.Epoch // of an Append, its first batch's; of a Truncate, Reset or Anchor see Truncations
 	// Data is written piece by piece without a copy: it must stay as it is until the entry's commit is done.
 	Data [][]byte
 }
+
+// Behind is the entry as it is for a log that has had so many truncations.
+func (e Entry) Behind(truncations uint64) Entry {
+	if truncations <= math.MaxInt32 {
+		e.Epoch = record.Epoch(truncations)
+	}
+	return e
+}
+
+// Truncations is how many truncations the log had had, that of a Truncate or Reset included; 0 if that is not known.
+func (e *Entry) Truncations() uint64 { return uint64(max(e.Epoch, 0)) }
 
 // dataBytes is the length of all pieces.
 func (e *Entry) dataBytes() int64 {

@@ -5,6 +5,7 @@ import (
 
 	"lignum/core/commitlog"
 	"lignum/core/commitlog/checkpoint"
+	"lignum/core/config"
 	"lignum/core/env"
 	"lignum/core/record"
 )
@@ -185,7 +186,10 @@ func (s *Store) claimed(claims []claim) {
 		if !l.unsaid && l.behind == 0 && l.lastCut <= s.journal.DurableSeq() {
 			l.Checkpointed(c.mark)
 		}
-		if !l.Marked() || l.restored() {
+		if !l.Marked() && c.mark.Truncations() == l.RecoveryMark().Truncations() {
+			l.known = max(l.known, c.mark.End)
+		}
+		if !l.Marked() || l.stale() {
 			l.checkpointedSeq = max(l.checkpointedSeq, c.seq)
 			if c.rest {
 				s.dropRests(l.id, 0)
@@ -195,13 +199,13 @@ func (s *Store) claimed(claims []claim) {
 	}
 }
 
-// restored says that what the journal has of the log is older than a cut that it does not know of: nothing of it is needed.
-func (l *Log) restored() bool { return l.unsaid && !l.joined }
+// stale says that the journal knows nothing of the log's last cut, and need not: under async nothing is promised of what an unclean stop leaves.
+func (l *Log) stale() bool { return l.unsaid && !l.joined && l.policy == config.Async }
 
 // claimable says that a checkpoint can let the journal go of the log's entries. As long as the mark of a truncation is on disk it cannot: a rotten batch
 // that was written behind the truncation would pass for a torn end (L7).
 func (s *Store) claimable(l *Log) bool {
-	return !l.Marked() || l.restored() || !l.unsaid && !s.cutUnsaid(l) && l.Unmarkable()
+	return !l.Marked() || l.stale() || !l.unsaid && !s.cutUnsaid(l) && l.Unmarkable()
 }
 
 // setOffline notes a partition that cannot be used. What the checkpoints say of it stays: it must not be forgotten that something was

@@ -37,6 +37,7 @@ type Log struct {
 	cutsOut  int           // those that start with a truncation and are not written
 	late     []item        // written, but not in the journal
 	unsaid   bool          // it was cut in an earlier life, and the journal has entries that do not know
+	known    record.Offset // the end of what was durable, by what the checkpoints or the last anchor say
 	starts   []startWait
 	restEnd  record.Offset // its rest files are needed until everything below is durable
 	lastCut  uint64        // sequence of its last truncation
@@ -135,15 +136,15 @@ func (l *Log) Failure() error {
 	return l.Log.Failure()
 }
 
-// knownEnd is the end of what the journal says to have been durable, of a log that it holds. A sync of the log's own files that is faster than the
+// knownEnd is the end of what the journal or the checkpoints say to have been durable. A sync of the log's own files that is faster than the
 // commit does not count: nothing durable tells of it before the next checkpoint, and a medium that has lost a part of those files would show what a
 // torn end looks like. The start would cut the log there and find nothing in the journal to put back (L7).
 func (l *Log) knownEnd() record.Offset {
 	switch {
-	case !l.joined:
+	case !l.joined && l.policy == config.Async:
 		return l.EndOffset()
-	case l.gate != 0:
-		return l.base
+	case !l.joined, l.gate != 0:
+		return l.known
 	}
 	return max(l.base, l.JournaledEnd())
 }
@@ -156,6 +157,7 @@ func (l *Log) Configure(t config.Topic) {
 		l.store.want(l)
 	}
 	l.policy = t.FlushPolicy
+	l.store.say(l)
 	l.deleteDelay = time.Duration(min(t.FileDeleteDelayMillis, int64(longest/time.Millisecond))) * time.Millisecond
 	l.store.armFlush(l)
 }

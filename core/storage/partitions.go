@@ -143,7 +143,7 @@ func (s *Store) adopt(r *commitlog.Recovery, id record.Partition, topic, dir str
 		flushAt: env.Never,
 	}
 	l.ShareCold(s.files.cold)
-	l.taken = l.EndOffset()
+	l.taken, l.known = l.EndOffset(), l.RecoveryPoint()
 	s.add(l)
 	return l
 }

@@ -98,7 +98,7 @@ func (s *Store) noteCut(it *item) {
 	switch {
 	case ok && cut.Restart, ok && cut.To < it.from:
 		it.cut, it.from = true, cut.To
-		l.base = min(l.base, cut.To)
+		l.base, l.known = min(l.base, cut.To), min(l.known, cut.To)
 		l.behind++
 		l.cutsOut++
 	case l.behind > 0:
@@ -204,7 +204,7 @@ func (s *Store) enter(it *item) {
 		if cut.Restart {
 			kind = journal.Reset
 		}
-		s.enterEntry(l, journal.Entry{Kind: kind, Offset: cut.To})
+		s.enterEntry(l, journal.Entry{Kind: kind, Offset: cut.To}.Behind(w.Mark().Truncations()))
 		l.lastCut, l.base = l.last, min(l.base, cut.To)
 	}
 	if l.policy == config.Async {
@@ -261,13 +261,23 @@ func (s *Store) enterEntry(l *Log, e journal.Entry) {
 func (s *Store) join(l *Log, at record.Offset) {
 	l.joined, l.base = true, at
 	s.enterEntry(l, journal.Entry{Kind: journal.Join, Offset: at})
-	if l.RecoveryPoint() >= at && !l.unsaid {
-		l.gate = 0
-		s.enterEntry(l, journal.Entry{Kind: journal.Anchor, Offset: at})
+	l.gate = gateShut
+	if l.RecoveryPoint() < at || l.unsaid {
+		s.want(l)
 		return
 	}
-	l.gate = gateShut
-	s.want(l)
+	s.anchor(l)
+	if l.known >= at {
+		l.gate = 0
+	}
+}
+
+// say has the journal hold a log from here on, if nothing durable tells how much of it was durable: it was opened behind an unclean stop, and does not end
+// where the journal does, or it was under async.
+func (s *Store) say(l *Log) {
+	if s.journal != nil && !l.joined && !l.gone && !l.damaged && l.policy != config.Async && l.known < l.taken && !l.cut && l.behind == 0 {
+		s.join(l, l.taken)
+	}
 }
 
 // anchor is called when a sync of the log has ended: it opens the gate once the journal knows that the sync has been.
@@ -275,9 +285,14 @@ func (s *Store) anchor(l *Log) {
 	if l.gone || l.gate != gateShut || l.RecoveryPoint() < l.base {
 		return
 	}
-	s.enterEntry(l, journal.Entry{Kind: journal.Anchor, Offset: l.base})
+	s.enterAnchor(l)
 	l.gate = l.last
 	s.acks = append(s.acks, ack{seq: l.last, log: l})
+}
+
+// enterAnchor says that what is below the Join is durable in the log's own files.
+func (s *Store) enterAnchor(l *Log) {
+	s.enterEntry(l, journal.Entry{Kind: journal.Anchor, Offset: l.base}.Behind(l.RecoveryMark().Truncations()))
 }
 
 // startCommit commits what is queued in the journal.
@@ -326,6 +341,9 @@ func (s *Store) acked(a ack, durable uint64) {
 		a.writes.Release()
 	}
 	if l.gate <= durable {
+		if l.joined && l.gate > 0 {
+			l.known = max(l.known, l.base)
+		}
 		l.gate = 0
 		l.unsaid = l.unsaid && !l.joined // an anchor ends what older entries say
 	}

@@ -28,17 +28,19 @@ type replay struct {
 
 // plan is what the first pass found out about one log.
 type plan struct {
-	cuts    []cut // in order of sequence
-	last    uint64
-	anchor  record.Offset // everything below it is durable in the log's own files
-	most    record.Offset // no batch in the journal reaches beyond it
-	end     record.Offset // where the log ended at the last entry
-	epoch   record.Epoch  // of the last batch
-	deleted bool
-	base    uint64 // entries that rest files hold: they come before the journal's
-	fresh   bool   // the journal has some that none holds
-	join    uint64 // sequence of the last Join
-	void    uint64 // sequence of a Join that was never anchored: what follows it was never acknowledged, and counts for nothing
+	cuts   []cut // in order of sequence
+	last   uint64
+	anchor record.Offset // everything below it is durable in the log's own files
+	// truncations is how many the log had had by then, or at the last one that the journal has.
+	truncations uint64
+	most        record.Offset // no batch in the journal reaches beyond it
+	end         record.Offset // where the log ended at the last entry
+	epoch       record.Epoch  // of the last batch
+	deleted     bool
+	base        uint64 // entries that rest files hold: they come before the journal's
+	fresh       bool   // the journal has some that none holds
+	join        uint64 // sequence of the last Join
+	void        uint64 // sequence of a Join that was never anchored: what follows it was never acknowledged, and counts for nothing
 }
 
 // cut says that everything from an offset on that was there at a point of the journal has gone, or does not need the journal.
@@ -111,7 +113,7 @@ func (p *plan) note(e *journal.Entry, seq uint64) {
 		}
 	case journal.Truncate, journal.Reset:
 		p.cuts = append(p.cuts, cut{seq, e.Offset})
-		p.anchor, p.end = min(p.anchor, e.Offset), e.Offset
+		p.anchor, p.truncations, p.end = min(p.anchor, e.Offset), e.Truncations(), e.Offset
 	case journal.Delete:
 		p.cuts = append(p.cuts, cut{seq, 0})
 		p.void, p.anchor, p.end = 0, 0, 0
@@ -123,7 +125,7 @@ func (p *plan) note(e *journal.Entry, seq uint64) {
 	case journal.Anchor:
 		// Everything that was there at the Join is in the log's own files.
 		p.cuts = append(p.cuts, cut{p.join, 0})
-		p.void, p.anchor = 0, e.Offset
+		p.void, p.anchor, p.truncations = 0, e.Offset, e.Truncations()
 	}
 }
 
@@ -329,6 +331,7 @@ func (s *Store) resume(l *Log, p *plan) {
 	l.replay = replayState{}
 	s.markDirty(l)
 	s.follow(l)
+	s.say(l)
 }
 
 // releaseMissing lets the journal forget the logs that are not in use. Those without a directory are reported, unless they were deleted.

@@ -255,11 +255,11 @@ func (s *Store) open(f *found) {
 			continue
 		}
 		m := marks[dir.name]
-		if p := f.plans[dir.id]; p != nil {
-			m.recovery = max(m.recovery, p.anchor)
-		}
 		o := commitlog.OpenOptions{
 			Clean: f.clean, RecoveryPoint: m.recovery, StartOffset: m.start, Wall: s.Clock.Wall(),
+		}
+		if p := f.plans[dir.id]; p != nil {
+			o.Anchor, o.Truncations = p.anchor, p.truncations
 		}
 		disk := s.Disk
 		s.startup.opening++

@@ -101,7 +101,11 @@ func (w *world) crashAndVerify(stopped bool) {
 
 // settledWorld is a store with one log per policy.
 func settledWorld(t *testing.T, policies ...config.FlushPolicy) *world {
-	w := newWorld(t, 1)
+	return settledWorldOf(t, 1, policies...)
+}
+
+func settledWorldOf(t *testing.T, seed uint64, policies ...config.FlushPolicy) *world {
+	w := newWorld(t, seed)
 	w.boot()
 	for _, p := range policies {
 		w.create()

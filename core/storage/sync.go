@@ -98,6 +98,7 @@ func (s *Store) syncedTo(l *Log, from uint64, late int) {
 		return
 	}
 	s.enterLate(l, late)
+	s.say(l)
 	s.anchor(l)
 	l.settleStarts()
 	s.markDirty(l) // files below the log start can go now
