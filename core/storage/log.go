@@ -122,7 +122,7 @@ func (l *Log) SafeEnd() record.Offset {
 	return l.WrittenEnd()
 }
 
-// FlushedEnd is the end of what is on stable storage, whatever the policy, and the next start will know that it was.
+// FlushedEnd is the end of what is on stable storage, whatever the policy; under sync the next start will know that it was.
 func (l *Log) FlushedEnd() record.Offset { return min(l.DurableEnd(), l.EndOffset(), l.knownEnd()) }
 
 // Flush asks for a sync of what is written by now. OnAdvance's function is called behind it.
@@ -141,7 +141,7 @@ func (l *Log) Failure() error {
 // torn end looks like. The start would cut the log there and find nothing in the journal to put back (L7).
 func (l *Log) knownEnd() record.Offset {
 	switch {
-	case !l.joined && l.policy == config.Async:
+	case l.policy == config.Async:
 		return l.EndOffset()
 	case !l.joined, l.gate != 0:
 		return l.known
