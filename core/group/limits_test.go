@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"lignum/core/wire"
 )
@@ -30,6 +31,48 @@ func TestConsumerMaxSize(t *testing.T) {
 	if out := w.sendBeat(t, again); out.Code != wire.None {
 		t.Errorf("the next life of the first: %+v", out)
 	}
+}
+
+// TestLongNames (X5, C5): the id that a member is given begins with what its client calls itself, which may be as long as a string can be. It has room in the log and
+// in answers all the same, in groups of either protocol, and is not cut within a character.
+func TestLongNames(t *testing.T) {
+	for _, name := range []string{strings.Repeat("c", longestName), "c" + strings.Repeat("é", longestName/2)} {
+		for _, instance := range []string{"", name} {
+			for _, modern := range []bool{false, true} {
+				w := newWorld(t)
+				if modern {
+					w.sendBeat(t, joining("m", "t"))
+				}
+				out := w.joinAs(t, name, instance)
+				id := out.MemberID
+				if out.Code != wire.None || len(id) < longestName-3 || len(id) > longestName || !utf8.ValidString(id) {
+					t.Fatalf("join: %v, an id of %d bytes, valid %v", out.Code, len(id), utf8.ValidString(id))
+				}
+				if sync := w.syncs(t, SyncRequest{Member: id, Instance: instance, Generation: out.Generation}); sync == nil || sync.Code != wire.None {
+					t.Errorf("sync: %+v", sync)
+				}
+				if code := w.beats(t, id, instance, out.Generation); code != wire.None {
+					t.Errorf("heartbeat: %v", code)
+				}
+				if live, folded := w.shard(t).dump(nil), w.fold().dump(nil); live != folded || !strings.Contains(live, "g") {
+					t.Errorf("the log has forgotten somebody: %d bytes live, %d folded", len(live), len(folded))
+				}
+			}
+		}
+	}
+}
+
+// joinAs joins as a client of some name, without asking for an id first.
+func (w *world) joinAs(t *testing.T, name, instance string) (out JoinReply) {
+	t.Helper()
+	w.shard(t).Join(&JoinRequest{
+		Group: "g", ClientID: name, Instance: instance, ProtocolType: consumerType, Protocols: []Protocol{{"range", wanting("t")}},
+		SessionTimeout: 10_000, RebalanceTimeout: 60_000,
+	}, func(reply JoinReply) { out = reply })
+	w.settled()
+	w.pass(time.Millisecond)
+	w.settled()
+	return out
 }
 
 // TestLoadedGroupIsTooLarge: a group that was larger than the limit when its coordinator was replaced shrinks to it, and nobody waits for ever.

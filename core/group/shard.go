@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"lignum/core/config"
 	"lignum/core/coordinator"
@@ -136,8 +137,19 @@ func settle[R any](s *Shard, r R, failed func(wire.ErrorCode) R, reply func(R)) 
 	})
 }
 
-// newMemberID is a name for a member that nobody can guess.
+// longestName is how long a string may be in the log, and in requests and answers, in bytes.
+const longestName = 1<<15 - 1
+
+// newMemberID is a name for a member that nobody can guess. A client may call itself by the longest name there is: of such a one the beginning has to do.
 func (s *Shard) newMemberID(prefix string) string {
+	const unique = 1 + 36
+	if len(prefix) > longestName-unique {
+		n := longestName - unique
+		for n > 0 && !utf8.RuneStart(prefix[n]) {
+			n--
+		}
+		prefix = prefix[:n]
+	}
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:8], s.world.Rand.Uint64())
 	binary.BigEndian.PutUint64(id[8:], s.world.Rand.Uint64())
