@@ -136,7 +136,7 @@ func (s *Shard) checkBeat(r *Beat) *refused {
 		return invalid("RebalanceTimeoutMs must be provided in first request.")
 	case r.Epoch == 0 && (!r.SaysOwned || len(r.Owned) > 0):
 		return invalid("TopicPartitions must be empty when (re-)joining.")
-	case r.Epoch == 0 && len(r.Topics) == 0 && (r.Regex == nil || *r.Regex == ""):
+	case r.Epoch == 0 && r.Topics == nil && r.Regex == nil: // but it may want none yet: a client that looks for topics itself joins before it finds one
 		return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
 	case r.Assignor != nil && (!known(*r.Assignor) || !slices.Contains(s.settings().Assignors, *r.Assignor)):
 		return &refused{wire.UnsupportedAssignor, "ServerAssignor " + *r.Assignor + " is not supported. Supported assignors: uniform, range."}

@@ -75,6 +75,27 @@ func (w *world) joinAs(t *testing.T, name, instance string) (out JoinReply) {
 	return out
 }
 
+// TestNothingIsWantedYet: a client that subscribes by an expression of its own, which matches no topic yet, joins with an empty list. It is a member without
+// partitions until it names some.
+func TestNothingIsWantedYet(t *testing.T) {
+	none, blank := joining("m"), joining("n")
+	none.Topics, blank.Regex = []string{}, ptr("")
+	w := newWorld(t)
+	for i, r := range []Beat{none, blank} {
+		if out := w.sendBeat(t, r); out.Code != wire.None || out.Epoch != int32(i+1) || !out.Tells || len(out.Assigned) != 0 {
+			t.Errorf("join of %s: %+v", r.Member, out)
+		}
+	}
+	again := beating("m", 1)
+	again.Topics = []string{"t"}
+	if out := w.sendBeat(t, again); out.Code != wire.None || !slices.Equal(out.Assigned, of(1, 0, 1, 2, 3)) {
+		t.Errorf("with a topic: %+v", out)
+	}
+	if live, folded := w.shard(t).dump(nil), w.fold().dump(nil); live != folded {
+		t.Errorf("live\n%s\nfolded\n%s", live, folded)
+	}
+}
+
 // TestLoadedGroupIsTooLarge: a group that was larger than the limit when its coordinator was replaced shrinks to it, and nobody waits for ever.
 func TestLoadedGroupIsTooLarge(t *testing.T) {
 	w, dynamic, static := stableGroup(t)
