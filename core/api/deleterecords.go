@@ -39,7 +39,7 @@ func (h *Handlers) deleteRecords(c *Call, r *kmsg.DeleteRecordsRequest) {
 		for j, ask := range t.Partitions {
 			po := &to.Partitions[j]
 			po.Partition, po.LowWatermark = ask.Partition, -1
-			p, code := h.Partitions.ByName([]byte(t.Topic), ask.Partition)
+			p, code := h.byName([]byte(t.Topic), ask.Partition)
 			switch {
 			case code != wire.None:
 			case metadata.InternalTopic(p.Topic):

@@ -23,7 +23,7 @@ func (h *Handlers) describeProducers(c *Call, r *kmsg.DescribeProducersRequest) 
 func (h *Handlers) producersOf(topic string, index int32) kmsg.DescribeProducersResponseTopicPartition {
 	po := kmsg.NewDescribeProducersResponseTopicPartition()
 	po.Partition = index
-	p, code := h.Partitions.ByName([]byte(topic), index)
+	p, code := h.byName([]byte(topic), index)
 	if code == wire.None {
 		code = p.Available()
 	}

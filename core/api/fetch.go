@@ -332,9 +332,6 @@ func (f *fetchCall) look(found *fetchFound) *partition.ColdRead {
 	out := &found.result
 	if out.Error != wire.None || out.Diverging != nil || out.Preferred >= 0 {
 		f.urgent = true
-		if p != nil && (out.Error == wire.NotLeaderOrFollower || out.Error == wire.FencedLeaderEpoch) {
-			out.Leader, _ = f.h.leaderHint(f.call, p, nil)
-		}
 		return nil
 	}
 	if part.offset >= upTo || f.left <= 0 && f.total > 0 {

@@ -82,9 +82,18 @@ func (h *Handlers) Parked() int { return h.parked.count }
 // fetchedPartition finds the partition that a client means.
 func (h *Handlers) fetchedPartition(k fetchKey) (*partition.Partition, wire.ErrorCode) {
 	if k.name == "" {
-		return h.Partitions.ByID(k.topic, k.index)
+		return h.byID(k.topic, k.index)
 	}
-	return h.Partitions.ByName([]byte(k.name), k.index)
+	return h.byName([]byte(k.name), k.index)
+}
+
+// fetchHint tells who leads the partition that a client means.
+func (h *Handlers) fetchHint(k fetchKey) *wire.LeaderAndEpoch {
+	p, _ := h.fetchedPartition(k)
+	if k.name == "" {
+		return h.hint(p, h.Image.TopicByID(k.topic), k.index)
+	}
+	return h.hint(p, h.Image.Topic(k.name), k.index)
 }
 
 // fetchReply is the response with its records still where they are.
@@ -143,6 +152,9 @@ func (f *fetchCall) answer() {
 			f.session.toTheBack(found.part)
 		}
 		found.result.RecordBytes = n
+		if e := found.result.Error; e == wire.NotLeaderOrFollower || e == wire.FencedLeaderEpoch {
+			found.result.Leader = f.h.fetchHint(found.part.key)
+		}
 		if last == nil || last.key.topic != found.part.key.topic || last.key.name != found.part.key.name {
 			t := wire.FetchTopicResult{Name: found.part.key.name}
 			if byID {

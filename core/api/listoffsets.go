@@ -46,7 +46,7 @@ func (l *listOffsetsCall) done() {
 }
 
 func (h *Handlers) listOne(l *listOffsetsCall, name []byte, ask *wire.ListOffsetsPartition, isolation int8, out *wire.ListOffsetsResult) {
-	p, code := h.Partitions.ByName(name, ask.Index)
+	p, code := h.byName(name, ask.Index)
 	if code == wire.None {
 		code = p.Available()
 	}

@@ -5,7 +5,6 @@ import (
 
 	"lignum/core/controller"
 	"lignum/core/metadata"
-	"lignum/core/partition"
 	"lignum/core/record"
 	"lignum/core/wire"
 )
@@ -140,12 +139,6 @@ func (h *Handlers) endpoint(c *Call, b *metadata.Broker) (wire.NodeEndpoint, boo
 		out.Rack = &b.Rack
 	}
 	return out, true
-}
-
-// leaderHint tells a client that asked the wrong broker where the leader is.
-func (h *Handlers) leaderHint(c *Call, p *partition.Partition, known []wire.NodeEndpoint) (*wire.LeaderAndEpoch, []wire.NodeEndpoint) {
-	id, epoch := p.Leader()
-	return &wire.LeaderAndEpoch{ID: int32(id), Epoch: int32(epoch)}, h.addEndpoint(c, id, known)
 }
 
 // addEndpoint adds a broker's address to a list unless it is there.

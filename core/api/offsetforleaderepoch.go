@@ -21,7 +21,7 @@ func (h *Handlers) offsetForLeaderEpoch(c *Call, r *kmsg.OffsetForLeaderEpochReq
 		for _, ask := range t.Partitions {
 			po := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			po.Partition, po.LeaderEpoch, po.EndOffset = ask.Partition, -1, -1
-			p, code := h.Partitions.ByName([]byte(t.Topic), ask.Partition)
+			p, code := h.byName([]byte(t.Topic), ask.Partition)
 			switch {
 			case code != wire.None:
 			case r.ReplicaID >= 0:

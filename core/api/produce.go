@@ -11,6 +11,7 @@ import (
 
 // produceCall is a produce request that waits for its partitions.
 type produceCall struct {
+	h        *Handlers
 	call     *Call
 	response wire.ProduceResponse
 	waiting  int // partitions that are not settled
@@ -41,7 +42,7 @@ type producePlace struct {
 // It replies once every partition has: acks=1 when the leader's log holds the batch, acks=all when the high watermark passes
 // it, acks=0 never; then an error closes the connection, as in Apache Kafka.
 func (h *Handlers) produce(c *Call, r *wire.ProduceRequest) {
-	p := &produceCall{call: c, timers: h.Timers}
+	p := &produceCall{h: h, call: c, timers: h.Timers}
 	acks := partition.Acks(r.Acks)
 	p.layOut(r, len(c.batches))
 	p.waiting = 1 // this loop itself, so that nobody answers before its end
@@ -142,7 +143,7 @@ func (h *Handlers) append(p *produceCall, n int, target *partition.Partition, v 
 	if refusal != nil {
 		p.waiting--
 		p.open(n, false)
-		h.refuseProduce(p, target, refusal, out)
+		refuseProduce(target, refusal, out)
 		return
 	}
 	out.BaseOffset, out.LogStart, out.LogAppendTime = int64(at.First), int64(at.Start), int64(at.AppendTime)
@@ -193,7 +194,7 @@ func (p *produceCall) open(n int, open bool) {
 	}
 }
 
-func (h *Handlers) refuseProduce(p *produceCall, target *partition.Partition, r *partition.Refusal, out *wire.ProduceResult) {
+func refuseProduce(target *partition.Partition, r *partition.Refusal, out *wire.ProduceResult) {
 	out.Error = r.Code
 	if r.Code == wire.InvalidRecord || r.Code == wire.InvalidTimestamp {
 		out.LogStart = int64(target.StartOffset())
@@ -204,16 +205,33 @@ func (h *Handlers) refuseProduce(p *produceCall, target *partition.Partition, r 
 	if r.Record >= 0 {
 		out.RecordErrors = []wire.RecordError{{BatchIndex: r.Record, Message: &r.Message}}
 	}
-	if r.Code == wire.NotLeaderOrFollower {
-		out.Leader, p.response.Endpoints = h.leaderHint(p.call, target, p.response.Endpoints)
+}
+
+// hints tells where the leaders are of the partitions that are not led here, or not any more.
+func (p *produceCall) hints() {
+	if p.call.Header.Version < 10 {
+		return
+	}
+	for i := range p.response.Topics {
+		t := &p.response.Topics[i]
+		for j := range t.Partitions {
+			out := &t.Partitions[j]
+			if out.Error != wire.NotLeaderOrFollower {
+				continue
+			}
+			replica, _ := p.h.byName([]byte(t.Name), out.Index)
+			if out.Leader = p.h.hint(replica, p.h.Image.Topic(t.Name), out.Index); out.Leader != nil {
+				p.response.Endpoints = p.h.addEndpoint(p.call, record.NodeID(out.Leader.ID), p.response.Endpoints)
+			}
+		}
 	}
 }
 
 func (h *Handlers) producedPartition(t *wire.ProduceTopic, index int32) (*partition.Partition, wire.ErrorCode) {
 	if t.ID != [16]byte{} {
-		return h.Partitions.ByID(t.ID, index)
+		return h.byID(t.ID, index)
 	}
-	return h.Partitions.ByName(t.Name, index)
+	return h.byName(t.Name, index)
 }
 
 // Settled implements partition.Appender.
@@ -246,6 +264,7 @@ func (p *produceCall) finish() {
 		p.call.Drop()
 		return
 	}
+	p.hints()
 	p.call.Answer(&p.response)
 }
 
@@ -264,5 +283,6 @@ func (p *produceCall) expire() {
 			*place.out = wire.NewProduceResult(place.out.Index, wire.RequestTimedOut)
 		}
 	}
+	p.hints()
 	p.call.Answer(&p.response)
 }
