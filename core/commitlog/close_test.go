@@ -100,3 +100,24 @@ func (r *rig) readAll() error {
 	_, _, err := r.read(commitlog.ReadRequest{UpTo: r.log.EndOffset(), MaxBytes: 1 << 20})
 	return err
 }
+
+// TestAgeAfterACut (P1): a follower's log is cut, and goes on with records whose time, as their producer says it, is long ago. The producer has written a moment ago all the same.
+func TestAgeAfterACut(t *testing.T) {
+	r := newRig(t, 1, tiny())
+	r.create()
+	r.someBatches()
+	r.log.TruncateTo(r.log.EndOffset() - 1)
+	b := batchFrom(8, 0, false, 5)
+	b.SetBaseOffset(r.log.EndOffset())
+	b.SetLeaderEpoch(4)
+	r.must(r.log.AppendAt(b, r.info(4)))
+	r.must(r.flush())
+	const day = 24 * 60 * 60 * 1000
+	r.log.Producers().Expire(10*day, day)
+	if v, err := r.log.Producers().Check(b); err != nil || !v.Duplicate {
+		t.Errorf("a retry: %+v, %v; want a duplicate", v, err)
+	}
+	if r.log.Producers().Expire(11*day, day); r.log.Producers().Len() != 0 {
+		t.Errorf("%d producers are known for ever", r.log.Producers().Len())
+	}
+}

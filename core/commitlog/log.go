@@ -262,14 +262,14 @@ func (l *Log) add(b record.Batch, base record.Offset, epoch record.Epoch, a Appe
 		l.epochsDirty = true
 	}
 	if !l.stale {
-		l.apply(s, b, int64(a.Wall))
+		l.apply(s, b, int64(a.Now)/int64(time.Millisecond))
 	}
 	return nil
 }
 
 // apply tells the producer state of a batch, and the transaction index of the transaction that it aborts.
-func (l *Log) apply(s *segment, b record.Batch, wall int64) {
-	aborted, ok := l.producers.Apply(b, wall)
+func (l *Log) apply(s *segment, b record.Batch, now int64) {
+	aborted, ok := l.producers.Apply(b, now)
 	if !ok {
 		return
 	}

@@ -314,7 +314,7 @@ func (l *Log) replay(from record.Offset) {
 			h := header(c.data[at:])
 			b := record.Batch(c.data[at : at+h.size()])
 			at += h.size()
-			l.apply(c.segment, b, b.MaxTimestamp())
+			l.apply(c.segment, b, noTime) // what records say of their time is the client's affair
 		}
 	}
 }

@@ -141,3 +141,32 @@ func TestStartDoesNotOutrunTheFlush(t *testing.T) {
 		t.Errorf("a retry of the last batch: %+v, %v; want a duplicate", v, err)
 	}
 }
+
+// TestTimeOfDayJumps (P1): a broker starts with a clock that is wrong, or sleeps, and is put right. Producers that have written a moment ago are remembered, and forgotten when
+// they have written nothing for their time.
+func TestTimeOfDayJumps(t *testing.T) {
+	w := settledWorld(t, config.Sync)
+	m := w.models[0]
+	last := batchOf(1, 1, 10, m.log.EndOffset(), m)
+	if err := m.log.AppendAt(last, commitlog.AppendInfo{}); err != nil {
+		t.Fatal(err)
+	}
+	m.values = append(m.values, valuesOf(last)...)
+	known := func() bool {
+		w.store.Tick()
+		w.settle()
+		v, err := m.log.Producers().Check(last)
+		return err == nil && v.Duplicate
+	}
+	for _, days := range []env.Millis{20_000, -20_000, 2} {
+		w.clock.Jump(days * 24 * 60 * 60 * 1000)
+		w.clock.Advance(time.Hour)
+		if !known() {
+			t.Fatalf("a jump by %d days: the producer is forgotten", days)
+		}
+	}
+	w.clock.Advance(24 * time.Hour)
+	if known() {
+		t.Error("a day later it is still known")
+	}
+}

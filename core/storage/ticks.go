@@ -68,7 +68,8 @@ func (s *Store) Tick() {
 	if d.producers <= now {
 		d.producers = now.Add(s.o.ProducerInterval)
 		for _, l := range s.order {
-			l.Producers().Expire(int64(s.Clock.Wall()), s.o.ProducerTTL.Milliseconds())
+			// By the monotonic clock: when the time of day jumps, retries may be on their way all the same (P1).
+			l.Producers().Expire(int64(now)/int64(time.Millisecond), s.o.ProducerTTL.Milliseconds())
 		}
 	}
 	if d.idle <= now {

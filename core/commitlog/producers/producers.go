@@ -88,7 +88,7 @@ type producer struct {
 	coordinatorEpoch int32         // of the last marker; -1 before the first
 	txnFirst         record.Offset // first offset of the open transaction; NoOffset if none is open
 	timestamp        int64         // of the last batch or marker, as the log has it
-	received         int64         // when it came, by the clock of Apply and Expire; -1 if unknown
+	received         int64         // when it came, by the clock of Apply and Expire, which is monotonic; -1 if unknown
 	batches          [keptBatches]batch
 	count            int // batches known of this epoch, the oldest first
 
