@@ -85,6 +85,7 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 	}
 	f.deadline = h.Clock.Now().Add(millis(r.MaxWaitMillis))
 	f.expired = r.MaxWaitMillis <= 0
+	c.cancel = f.cutShort
 	if code := f.open(r); code != wire.None {
 		c.Answer(&fetchReply{response: wire.FetchResponse{Error: code}})
 		return
@@ -98,6 +99,9 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 	c.dropFrame()
 	f.sweep(budget)
 }
+
+// cutShort: nobody waits any more for what there is not. The fetch may be looking just now.
+func (f *fetchCall) cutShort() { f.expired = true }
 
 // open finds or makes the session and lists what is wanted.
 func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {

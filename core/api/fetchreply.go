@@ -24,12 +24,12 @@ func (q *parkedFetches) park(f *fetchCall, budget int64) {
 	q.count++
 	resume := func() {
 		f.watch.Cancel()
-		f.call.cancel = nil
+		f.call.cancel = f.cutShort
 		f.h.Timers.Stop(&f.timeout)
 		q.woken = append(q.woken, wokenFetch{f, budget})
 	}
 	f.call.cancel = func() {
-		f.expired = true
+		f.cutShort()
 		resume()
 	}
 	f.watch = partition.NewWatch(resume)
@@ -171,7 +171,7 @@ func (f *fetchCall) answer() {
 			reply.response.Endpoints = f.h.addEndpoint(f.call, record.NodeID(found.result.Leader.ID), reply.response.Endpoints)
 		}
 	}
-	f.found = nil
+	f.found, f.call.cancel = nil, nil
 	f.call.Answer(reply)
 }
 

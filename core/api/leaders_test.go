@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lignum/core/env"
+	"lignum/core/partition"
 	"lignum/core/record"
 	"lignum/core/wire"
 
@@ -78,4 +79,30 @@ func producing(t *testing.T, topic string, index int32) *Call {
 		t.Fatal(err)
 	}
 	return r.(*Call)
+}
+
+// TestCutShortWhenWoken: a fetch is woken and finds nothing, and in the same drain it is cut short, since the follower's next request is there, which is answered behind it. It
+// does not wait on.
+func TestCutShortWhenWoken(t *testing.T) {
+	d := newStuck(t)
+	d.Config().FetchMaxBytes = 1 << 20
+	s := NewSession(1, env.ConnInfo{}, d)
+	d.Handle(s, &Call{Header: wire.Header{Key: wire.Fetch, Version: 12}, Body: &wire.FetchRequest{
+		ReplicaID: -1, SessionEpoch: sessionless, MaxWaitMillis: 500, MinBytes: 1, MaxBytes: 1 << 20,
+		Topics: []wire.FetchTopic{{Name: []byte("t"), Partitions: []wire.FetchPartition{{LeaderEpoch: -1, LastFetchedEpoch: -1, MaxBytes: 1 << 20}}}},
+	}})
+	elected := func(epoch record.Epoch) {
+		d.p.Follow(partition.State{Leader: 1, LeaderEpoch: epoch, PartitionEpoch: int32(epoch), Replicas: []record.NodeID{1}, ISR: []record.NodeID{1}})
+	}
+	if elected(1); len(d.parked.woken) != 1 {
+		t.Fatal("it is not woken")
+	}
+	if d.EndDrain(); d.Parked() != 1 || s.Pending() != 1 {
+		t.Fatalf("%d fetches wait, %d calls are open", d.Parked(), s.Pending())
+	}
+	elected(2)
+	s.Cancel()
+	if d.EndDrain(); d.Parked() != 0 || s.Pending() != 0 || d.timers.Len() != 0 {
+		t.Errorf("cut short: %d fetches wait, %d calls are open, %d timers are set", d.Parked(), s.Pending(), d.timers.Len())
+	}
 }
