@@ -106,3 +106,26 @@ func TestCutShortWhenWoken(t *testing.T) {
 		t.Errorf("cut short: %d fetches wait, %d calls are open, %d timers are set", d.Parked(), s.Pending(), d.timers.Len())
 	}
 }
+
+// TestGroupsWithoutAName: offsets are committed for them, as Apache Kafka does; nobody can be a member of one.
+func TestGroupsWithoutAName(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	s := NewSession(1, env.ConnInfo{}, d)
+	commit := kmsg.NewPtrOffsetCommitRequest()
+	topic, part := kmsg.NewOffsetCommitRequestTopic(), kmsg.NewOffsetCommitRequestTopicPartition()
+	topic.Topic = "t"
+	topic.Partitions = append(topic.Partitions, part)
+	commit.Version, commit.Generation, commit.Topics = 8, -1, append(commit.Topics, topic)
+	d.Handle(s, &Call{Header: wire.Header{Key: wire.OffsetCommit, Version: 8}, Body: commit})
+	beat := kmsg.NewPtrHeartbeatRequest()
+	beat.Version = 4
+	d.Handle(s, &Call{Header: wire.Header{Key: wire.Heartbeat, Version: 4}, Body: beat})
+	// This broker is nobody's coordinator.
+	if code := wire.ErrorCode(d.replies[0].(*kmsg.OffsetCommitResponse).Topics[0].Partitions[0].ErrorCode); code != wire.CoordinatorNotAvailable {
+		t.Errorf("commit: %v", code)
+	}
+	if code := wire.ErrorCode(d.replies[1].(*kmsg.HeartbeatResponse).ErrorCode); code != wire.InvalidGroupID {
+		t.Errorf("heartbeat: %v", code)
+	}
+}

@@ -16,7 +16,8 @@ import (
 //	v8  flexible encoding
 //	v9  groups of the consumer protocol (KIP-848)
 //
-// It replies when the offsets are as safe as acks=all.
+// It replies when the offsets are as safe as acks=all. A group may have no name, as it may for whoever fetches, describes or deletes: old clients that
+// assign partitions themselves do not say one.
 func (h *Handlers) offsetCommit(c *Call, r *kmsg.OffsetCommitRequest) {
 	request := &group.Commit{
 		Group: r.Group, Member: r.MemberID, Instance: orEmpty(r.InstanceID), Generation: r.Generation,
@@ -50,13 +51,12 @@ func (h *Handlers) offsetCommit(c *Call, r *kmsg.OffsetCommitRequest) {
 		c.Answer(out)
 		return
 	}
-	s := h.coordinating(r.Group, func(code wire.ErrorCode) {
+	s, code := h.Groups.Find(r.Group)
+	if code != wire.None {
 		for _, place := range places {
 			*place = int16(code)
 		}
 		c.Answer(out)
-	})
-	if s == nil {
 		return
 	}
 	s.Commit(request, func(codes []wire.ErrorCode) {
