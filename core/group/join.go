@@ -224,13 +224,15 @@ func (s *Shard) replaceStatic(g *group, m *classicMember, id string, r *JoinRequ
 		}
 		// What is in the log is not taken back, committed or not: the member is what its record says (C5), and may join once more.
 		done := func(code wire.ErrorCode) {
-			switch {
-			case s.gone || m.id != id:
-			case code != wire.None:
+			if s.gone || s.groups[g.id] != g || g.classic != c || c.byID[id] != m {
+				return
+			}
+			if code != wire.None {
 				refuse(code)
-			default:
+			} else {
 				m.answerJoin(c, c.rejoined(m, oldLeader, r.MaySkip))
 			}
+			s.keepAlive(g, m, m.sessionTimeout) // the session may have ended while it waited, which was no fault of it
 		}
 		if code := s.append(c.record(g.id, held), done); code != wire.None {
 			refuse(code)

@@ -132,6 +132,30 @@ func TestStaticReplacementInTheLog(t *testing.T) {
 	}
 }
 
+// TestStaticMemberWaitsLong (V6): the record of a static member's next life is committed only behind the end of its session. Who waits for that is not late, but has a session
+// afterwards: if it is not heard of again it goes, and others get what it has.
+func TestStaticMemberWaitsLong(t *testing.T) {
+	w, _, _ := stableGroup(t)
+	w.settings.MinSessionMillis = 1000
+	var late []JoinReply
+	w.shard(t).Join(&JoinRequest{
+		Group: "g", Instance: "i", ProtocolType: consumerType, Protocols: []Protocol{{"range", wanting("t")}}, SessionTimeout: 1000, RebalanceTimeout: 60_000,
+	}, func(out JoinReply) { late = append(late, out) })
+	w.pass(3 * time.Second)
+	if len(late) != 0 {
+		t.Fatalf("answered: %+v", late)
+	}
+	w.settled()
+	if len(late) != 1 || late[0].Code != wire.None {
+		t.Fatalf("answered: %+v", late)
+	}
+	w.pass(3 * time.Second)
+	w.settled()
+	if c := w.shard(t).find("g").classic; c.static["i"] != nil {
+		t.Errorf("it is still there, the group is %v", c.state)
+	}
+}
+
 // TestSilentInRounds: who does not join in time, or does not fetch its part, is left out; a static member that has not joined keeps its place.
 func TestSilentInRounds(t *testing.T) {
 	w, dynamic, static := stableGroup(t)
