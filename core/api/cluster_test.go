@@ -166,6 +166,75 @@ func TestReassignments(t *testing.T) {
 	}
 }
 
+// TestLongTexts: what is wrong is told with the words of the request, which may be longer than a text in the answer can be.
+func TestLongTexts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.WhenOpened = func(then func()) { then() }
+	long := strings.Repeat("x", 32_700)
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Topics = make([]kmsg.CreateTopicsRequestTopic, 2)
+	create.Topics[0].Topic, create.Topics[1].Topic = long, long
+	elect := kmsg.NewPtrElectLeadersRequest()
+	elect.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: long, Partitions: []int32{0}}}
+	describe := kmsg.NewPtrDescribeConfigsRequest()
+	describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeBroker, ResourceName: long + long[:67]}}
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{
+		ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t", Configs: make([]kmsg.IncrementalAlterConfigsRequestResourceConfig, 9),
+	}}
+	for i := range alter.Resources[0].Configs {
+		alter.Resources[0].Configs[i].Name, alter.Resources[0].Configs[i].Value = long[i:], &long
+	}
+	received := func(out, again kmsg.Response) {
+		t.Helper()
+		again.SetVersion(out.GetVersion())
+		if err := again.ReadFrom(out.AppendTo(nil)); err != nil {
+			t.Errorf("%T: %v", out, err)
+		}
+	}
+	told := func(code wire.ErrorCode, message *string, want string) {
+		t.Helper()
+		if got := text(int16(code), message); !strings.HasPrefix(got, want) || len(got) > 5000 {
+			t.Errorf("%.100s of %d bytes, want %s", got, len(got), want)
+		}
+	}
+	var created kmsg.CreateTopicsResponse
+	received(ask[*kmsg.CreateTopicsResponse](d, create, 4), &created)
+	told(wire.ErrorCode(created.Topics[0].ErrorCode), created.Topics[0].ErrorMessage, "INVALID_REQUEST the request has the topic xxx")
+	var elected kmsg.ElectLeadersResponse
+	received(ask[*kmsg.ElectLeadersResponse](d, elect, 1), &elected)
+	told(wire.ErrorCode(elected.Topics[0].Partitions[0].ErrorCode), elected.Topics[0].Partitions[0].ErrorMessage, "UNKNOWN_TOPIC_OR_PARTITION No such topic as xxx")
+	var described kmsg.DescribeConfigsResponse
+	received(ask[*kmsg.DescribeConfigsResponse](d, describe, 1), &described)
+	told(wire.ErrorCode(described.Resources[0].ErrorCode), described.Resources[0].ErrorMessage, "INVALID_REQUEST broker \"xxx")
+	var altered kmsg.IncrementalAlterConfigsResponse
+	received(ask[*kmsg.IncrementalAlterConfigsResponse](d, alter, 0), &altered)
+	told(wire.ErrorCode(altered.Resources[0].ErrorCode), altered.Resources[0].ErrorMessage, "INVALID_CONFIG unknown key xxx")
+}
+
+// TestLongValues: a value that is too long for some of the answers that would show it is refused, however it was put together.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var pairs []string
+	for i := range 3640 {
+		pairs = append(pairs, fmt.Sprintf("%d:10", 10_000+i))
+	}
+	for i, value := range []string{strings.Join(pairs, ","), "99999:10"} {
+		q := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		q.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t",
+			Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{
+				{Name: "leader.replication.throttled.replicas", Op: kmsg.IncrementalAlterConfigOpAppend, Value: &value},
+			}}}
+		out := ask[*kmsg.IncrementalAlterConfigsResponse](d, q, 1).Resources[0]
+		want := []string{"NONE", "INVALID_CONFIG the value of leader.replication.throttled.replicas has 32768 bytes"}[i]
+		if got := text(out.ErrorCode, out.ErrorMessage); !strings.HasPrefix(got, want) {
+			t.Errorf("%.100s, want %s", got, want)
+		}
+	}
+}
+
 func TestElectLeaders(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"strings"
+
 	"lignum/core/controller"
 	"lignum/core/metadata"
 	"lignum/core/record"
@@ -33,16 +35,27 @@ func (h *Handlers) decideAndOpen(decision func() []metadata.Record, answer func(
 func outcome(r controller.Refusal, err error) (code int16, message *string) {
 	switch {
 	case err != nil:
-		text := err.Error()
-		return int16(wire.RequestTimedOut), &text
+		return int16(wire.RequestTimedOut), tellable(err.Error())
 	case r.Refused():
 		text := r.Message
 		if text == "" {
 			text = r.Code.Message()
 		}
-		return int16(r.Code), &text
+		return int16(r.Code), tellable(text)
 	}
 	return 0, nil
+}
+
+// longestText bounds what an answer says about one item, in bytes.
+const longestText = 4096
+
+// tellable is a text for people as an answer can hold it. Texts repeat what was asked for, and that may be as long as a client likes, while strings in answers
+// of versions that are not flexible have 16 bits for their length.
+func tellable(text string) *string {
+	if len(text) > longestText {
+		text = strings.ToValidUTF8(text[:longestText], "") + "..."
+	}
+	return &text
 }
 
 func nodes(list []int32) []record.NodeID {

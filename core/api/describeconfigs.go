@@ -30,7 +30,7 @@ func (h *Handlers) describeConfigs(c *Call, r *kmsg.DescribeConfigsRequest) {
 		settings, code, message := h.settingsOf(ask)
 		to.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 		if to.ErrorCode = int16(code); code != wire.None {
-			to.ErrorMessage = &message
+			to.ErrorMessage = tellable(message)
 		}
 		for j := range settings {
 			to.Configs = append(to.Configs, describeSetting(&settings[j], r))

@@ -39,6 +39,9 @@ func CheckBroker(altered Overrides, scope Scope) (Overrides, error) {
 	return canonical, errors.Join(faults...)
 }
 
+// maxValue bounds a value that is set by request, as with Apache Kafka: some versions of the answers that show it have 16 bits for its length.
+const maxValue = 32767
+
 func checkAgainst(given Overrides, table []Key) (Overrides, []error) {
 	var canonical Overrides
 	var faults []error
@@ -46,6 +49,10 @@ func checkAgainst(given Overrides, table []Key) (Overrides, []error) {
 		key := find(table, s.Key)
 		if key == nil {
 			faults = append(faults, unknown(s.Key, table))
+			continue
+		}
+		if len(s.Value) > maxValue {
+			faults = append(faults, fmt.Errorf("the value of %s has %d bytes, at most %d are allowed", s.Key, len(s.Value), maxValue))
 			continue
 		}
 		value, err := key.Canonical(s.Value)
