@@ -45,7 +45,13 @@ func AlterBroker(own Overrides, changes []Alteration) (Overrides, error) {
 	return alter(own, changes, brokerTable)
 }
 
+// MaxChanges bounds how many settings of one resource a request may name. There are less than half as many.
+const MaxChanges = 1000
+
 func alter(own Overrides, changes []Alteration, table []Key) (Overrides, error) {
+	if len(changes) > MaxChanges {
+		return nil, malformed("the request has %d settings for one resource, at most %d are allowed", len(changes), MaxChanges)
+	}
 	for i, c := range changes {
 		if slices.ContainsFunc(changes[:i], func(other Alteration) bool { return other.Key == c.Key }) {
 			return nil, malformed("key %s appears more than once in the request", c.Key)
@@ -86,6 +92,9 @@ func alterList(own Overrides, c Alteration, table []Key) (Overrides, error) {
 	current, set := own.Value(c.Key)
 	if !set {
 		current = key.Default
+	}
+	if len(c.Value) > maxValue {
+		return nil, tooLong(c.Key, len(c.Value))
 	}
 	items := splitList(current)
 	for _, item := range splitList(c.Value) {

@@ -42,6 +42,10 @@ func CheckBroker(altered Overrides, scope Scope) (Overrides, error) {
 // maxValue bounds a value that is set by request, as with Apache Kafka: some versions of the answers that show it have 16 bits for its length.
 const maxValue = 32767
 
+func tooLong(key string, n int) error {
+	return fmt.Errorf("the value of %s has %d bytes, at most %d are allowed", key, n, maxValue)
+}
+
 func checkAgainst(given Overrides, table []Key) (Overrides, []error) {
 	var canonical Overrides
 	var faults []error
@@ -52,7 +56,7 @@ func checkAgainst(given Overrides, table []Key) (Overrides, []error) {
 			continue
 		}
 		if len(s.Value) > maxValue {
-			faults = append(faults, fmt.Errorf("the value of %s has %d bytes, at most %d are allowed", s.Key, len(s.Value), maxValue))
+			faults = append(faults, tooLong(s.Key, len(s.Value)))
 			continue
 		}
 		value, err := key.Canonical(s.Value)

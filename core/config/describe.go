@@ -108,8 +108,10 @@ func describe(table []Key, names []string, one func(*Key) Described) []Described
 		}
 		return all
 	}
+	told := make(map[*Key]bool)
 	for _, name := range names {
-		if key := find(table, name); key != nil {
+		if key := find(table, name); key != nil && !told[key] {
+			told[key] = true
 			all = append(all, one(key))
 		}
 	}

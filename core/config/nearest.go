@@ -43,8 +43,11 @@ func nearest(name string, table []Key) string {
 	}
 	// Names that differ by case and by - or _ for a dot are what people write, so those differences are free.
 	name = strings.NewReplacer("_", ".", "-", ".").Replace(strings.ToLower(name))
-	best, least := "", len(name)/3+1
+	best, least := "", min(len(name)/3+1, 8)
 	for i := range table {
+		if difference := len(name) - len(table[i].Name); max(difference, -difference) >= least {
+			continue
+		}
 		if d := editDistance(name, table[i].Name); d < least {
 			best, least = table[i].Name, d
 		}

@@ -3,6 +3,7 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // maxTopicName leaves room for "-<partition>" within the 255 bytes of a file name, up to 99999; the name of a directory on its way out is cut.
@@ -33,22 +34,5 @@ func nameByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// collide reports whether two different names become the same one where '.' is written as '_', as in names of metrics.
-func collide(a, b string) bool {
-	if len(a) != len(b) || a == b {
-		return false
-	}
-	for i := range len(a) {
-		if unified(a[i]) != unified(b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func unified(c byte) byte {
-	if c == '.' {
-		return '_'
-	}
-	return c
-}
+// unified is what a topic's name becomes where '.' is written as '_', as in names of metrics. Two topics must not become the same.
+func unified(name string) string { return strings.ReplaceAll(name, ".", "_") }

@@ -80,7 +80,8 @@ type creation struct {
 	*Controller
 	records []metadata.Record
 	made    []string
-	left    int // partitions that the request may still make
+	taken   map[string]string // nil until somebody asks; see names
+	left    int               // partitions that the request may still make
 }
 
 func (d *creation) create(t *NewTopic) CreatedTopic {
@@ -95,14 +96,13 @@ func (d *creation) create(t *NewTopic) CreatedTopic {
 	if partitions, answer.Refusal = d.partitionsOf(t, rulesOf(config.NewTopic(answer.Config, d.defaults()))); answer.Refused() {
 		return answer
 	}
-	if len(partitions) > d.left {
-		answer.Refusal = refuse(wire.PolicyViolation, tooManyPartitions)
-		return answer
-	}
 	d.left -= len(partitions)
 	answer.ID = d.newTopicID()
 	answer.Partitions, answer.ReplicationFactor = int32(len(partitions)), int16(len(partitions[0].Replicas))
 	d.made = append(d.made, t.Name)
+	if d.taken != nil {
+		d.taken[unified(t.Name)] = t.Name
+	}
 	d.records = append(d.records, &metadata.TopicCreated{ID: answer.ID, Name: t.Name})
 	for _, s := range answer.Config {
 		d.records = append(d.records, &metadata.TopicConfigured{Topic: answer.ID, Key: s.Key, Value: s.Value})
@@ -126,17 +126,24 @@ func (d *creation) checkName(name string) Refusal {
 	if !strings.ContainsAny(name, "._") {
 		return Refusal{}
 	}
-	for _, other := range d.Image.Topics() {
-		if collide(name, other.Name) {
-			return collision(name, other.Name)
-		}
-	}
-	for _, other := range d.made {
-		if collide(name, other) {
-			return collision(name, other)
-		}
+	if other, taken := d.names()[unified(name)]; taken {
+		return collision(name, other)
 	}
 	return Refusal{}
+}
+
+// names are the topics that there are, and those that the request has made so far, by what their names are unified to.
+func (d *creation) names() map[string]string {
+	if d.taken == nil {
+		d.taken = make(map[string]string)
+		for _, t := range d.Image.Topics() {
+			d.taken[unified(t.Name)] = t.Name
+		}
+		for _, name := range d.made {
+			d.taken[unified(name)] = name
+		}
+	}
+	return d.taken
 }
 
 func collision(name, other string) Refusal {
@@ -145,6 +152,9 @@ func collision(name, other string) Refusal {
 }
 
 func (d *creation) checkConfigs(configs []ConfigValue) (config.Overrides, Refusal) {
+	if len(configs) > config.MaxChanges {
+		return nil, refuse(wire.InvalidConfig, fmt.Sprintf("the topic has %d settings, at most %d are allowed", len(configs), config.MaxChanges))
+	}
 	var own config.Overrides
 	for _, v := range configs {
 		if v.Null {
@@ -165,6 +175,8 @@ func (d *creation) partitionsOf(t *NewTopic, rules topicRules) ([]metadata.Parti
 		return nil, refuse(wire.InvalidRequest, "replicas are assigned by hand, so the replication factor must be -1")
 	case len(t.Assignments) > 0 && t.Partitions != -1:
 		return nil, refuse(wire.InvalidRequest, "replicas are assigned by hand, so the number of partitions must be -1")
+	case len(t.Assignments) > d.left:
+		return nil, refuse(wire.PolicyViolation, tooManyPartitions)
 	case len(t.Assignments) > 0:
 		return d.assigned(t.Assignments, rules)
 	case t.ReplicationFactor < -1 || t.ReplicationFactor == 0:

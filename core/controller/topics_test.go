@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,40 @@ func TestCreatePartitions(t *testing.T) {
 		} else if got == "ok" && len(cl.Image.Topic("t").Partitions) != int(c.grow.Count) {
 			t.Errorf("%v: %d partitions", c.grow, len(cl.Image.Topic("t").Partitions))
 		}
+	}
+}
+
+// TestTooMuch: what would take long, and be refused in the end, is refused at once.
+func TestTooMuch(t *testing.T) {
+	t.Parallel()
+	c := newCluster(3)
+	c.create(auto("old"))
+	placed, configured := auto("t"), auto("u")
+	var changes []config.Alteration
+	for i := range 10_001 {
+		placed.Assignments = append(placed.Assignments, Assignment{Partition: int32(i), Replicas: []record.NodeID{1}})
+		if i <= config.MaxChanges {
+			changes = append(changes, config.Alteration{Key: fmt.Sprint("key", i), Value: "1"})
+			configured.Configs = append(configured.Configs, ConfigValue{Key: fmt.Sprint("key", i), Value: "1"})
+		}
+	}
+	placed.Assignments[0].Replicas = []record.NodeID{7} // is not looked at any more
+	if got := c.create(placed)["t"]; !strings.HasPrefix(got, "POLICY_VIOLATION") {
+		t.Error(got)
+	}
+	if got := c.create(configured)["u"]; got != "INVALID_CONFIG the topic has 1001 settings, at most 1000 are allowed" {
+		t.Error(got)
+	}
+	for _, r := range []Resource{{TopicResource, "old"}, {BrokerResource, "1"}, {GroupResource, "g"}} {
+		_, answers := c.AlterConfigs([]AlterConfigs{{Resource: r, Changes: changes}}, false)
+		if got := answers[0].text(); got != "INVALID_REQUEST the request has 1001 settings for one resource, at most 1000 are allowed" {
+			t.Errorf("%v: %s", r, got)
+		}
+	}
+	long := config.Alteration{Key: "leader.replication.throttled.replicas", Operation: config.Subtract, Value: strings.Repeat("1:1,", 10_000)}
+	_, answers := c.AlterConfigs([]AlterConfigs{{Resource: Resource{TopicResource, "old"}, Changes: []config.Alteration{long}}}, false)
+	if got := answers[0].text(); got != "INVALID_CONFIG the value of leader.replication.throttled.replicas has 40000 bytes, at most 32767 are allowed" {
+		t.Error(got)
 	}
 }
 
