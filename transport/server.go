@@ -20,6 +20,7 @@ type Server struct {
 	loop    *Loop
 	budget  budget // of requests
 	replies budget // of replies: were they to wait for requests, two nodes could wait for each other
+	inner   budget // of requests on reserved listeners
 	log     *quietLog
 	started time.Time
 
@@ -54,7 +55,7 @@ func Listen(loop *Loop, o Options) (*Server, error) {
 		perIP:   map[string]int{},
 		byID:    map[env.ConnID]*conn{},
 	}
-	s.budget.limit, s.replies.limit = o.RequestBytes, o.RequestBytes
+	s.budget.limit, s.replies.limit, s.inner.limit = o.RequestBytes, o.RequestBytes, o.RequestBytes
 	s.log = newQuietLog(s.o.Log)
 	if o.MaxConnections > 0 {
 		s.slots = make(chan struct{}, o.MaxConnections)
@@ -90,10 +91,10 @@ func (s *Server) Serve(names ...string) {
 		return
 	}
 	for i, l := range s.listeners {
-		name := s.o.Listeners[i].Name
-		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, name)) {
+		at := &s.o.Listeners[i]
+		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, at.Name)) {
 			s.serving[i] = true
-			s.work.Go(func() { s.accept(l, name) })
+			s.work.Go(func() { s.accept(l, at) })
 		}
 	}
 	if !s.watched {
@@ -170,9 +171,9 @@ func (s *Server) connections() []*conn {
 
 // accept takes connections in at one listener. At the bound on connections it does not call Accept, so that
 // clients wait in the system's queue.
-func (s *Server) accept(l net.Listener, name string) {
+func (s *Server) accept(l net.Listener, at *Listener) {
 	for {
-		if s.slots != nil {
+		if s.slots != nil && !at.Reserved {
 			select {
 			case s.slots <- struct{}{}:
 			case <-s.closing:
@@ -181,15 +182,15 @@ func (s *Server) accept(l net.Listener, name string) {
 		}
 		nc, err := l.Accept()
 		if err == nil {
-			s.admit(nc, name)
+			s.admit(nc, at)
 			continue
 		}
-		s.freeSlot()
+		s.freeSlot(at.Reserved)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		// Out of descriptors, most likely: it passes when somebody hangs up.
-		s.log.warn("accept failed", "listener", name, "error", err)
+		s.log.warn("accept failed", "listener", at.Name, "error", err)
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-s.closing:
@@ -198,28 +199,30 @@ func (s *Server) accept(l net.Listener, name string) {
 	}
 }
 
-func (s *Server) freeSlot() {
-	if s.slots != nil {
+func (s *Server) freeSlot(reserved bool) {
+	if s.slots != nil && !reserved {
 		<-s.slots
 	}
 }
 
 // admit starts a connection, or refuses it.
-func (s *Server) admit(nc net.Conn, listener string) {
+func (s *Server) admit(nc net.Conn, at *Listener) {
 	ip := hostOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.o.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
+	if s.closed || s.o.MaxConnectionsPerIP > 0 && !at.Reserved && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
 		if !s.closed {
 			s.log.warn("too many connections from one address", "peer", nc.RemoteAddr(), "max.connections.per.ip", s.o.MaxConnectionsPerIP)
 		}
 		_ = nc.Close()
-		s.freeSlot()
+		s.freeSlot(at.Reserved)
 		return
 	}
 	s.tune(nc)
-	s.perIP[ip]++
-	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), listener)
+	if !at.Reserved {
+		s.perIP[ip]++
+	}
+	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), at)
 	s.open[c] = struct{}{}
 	s.work.Go(c.run)
 }
@@ -247,11 +250,13 @@ func (s *Server) forget(c *conn) {
 	ip := hostOf(c.nc.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)
-	if s.perIP[ip]--; s.perIP[ip] <= 0 {
-		delete(s.perIP, ip)
+	if !c.reserved {
+		if s.perIP[ip]--; s.perIP[ip] <= 0 {
+			delete(s.perIP, ip)
+		}
 	}
 	s.mu.Unlock()
-	s.freeSlot()
+	s.freeSlot(c.reserved)
 }
 
 func hostOf(a net.Addr) string {

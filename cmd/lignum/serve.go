@@ -243,7 +243,8 @@ func transportOptions(c *config.Broker, openFiles int, pool *transport.Pool, log
 		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
 	}
 	for _, l := range openListeners(c) {
-		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
+		at := transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))), Reserved: c.Reserved(l.Name)}
+		o.Listeners = append(o.Listeners, at)
 	}
 	return o
 }
