@@ -20,7 +20,7 @@ func (h *Handlers) alterPartition(r *kmsg.AlterPartitionRequest, answer func(kms
 	request := isrChanges(r)
 	var results []controller.AlteredPartition
 	var refusal controller.Refusal
-	h.decide(func() (records []metadata.Record) {
+	h.decideFirst(func() (records []metadata.Record) {
 		records, results, refusal = h.Controller.AlterPartition(request)
 		return records
 	}, func(err error) {

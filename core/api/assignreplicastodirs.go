@@ -24,7 +24,7 @@ func (h *Handlers) assignReplicasToDirs(r *kmsg.AssignReplicasToDirsRequest, ans
 	}
 	var answers []controller.AssignedDirectory
 	var refusal controller.Refusal
-	h.decide(func() (records []metadata.Record) {
+	h.decideFirst(func() (records []metadata.Record) {
 		records, answers, refusal = h.Controller.AssignDirectories(request)
 		return records
 	}, func(err error) {

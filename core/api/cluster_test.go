@@ -67,6 +67,7 @@ func newDesk(t *testing.T) *desk {
 			RemoveVoter: func(_ Voter, done func(controller.Refusal)) { done(controller.Refusal{Code: wire.VoterNotFound}) },
 		},
 	})
+	d.DecideFirst = func(decision controller.Decision, refused func(error)) { d.Decide(decision, refused) }
 	for id := range record.NodeID(4) {
 		records, refusal := c.RegisterBroker(controller.RegisterBroker{ID: id + 1, Incarnation: metadata.UUID{byte(id + 1)}, Directories: []metadata.UUID{{9, byte(id)}}})
 		if refusal.Refused() {

@@ -59,7 +59,7 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 	}
 	request := registration(r)
 	var refusal controller.Refusal
-	h.decide(func() (records []metadata.Record) {
+	h.decideFirst(func() (records []metadata.Record) {
 		request.OtherAlive, request.Late = h.otherAlive(request), h.late(request, r)
 		records, refusal = h.Controller.RegisterBroker(request)
 		return records
@@ -131,7 +131,7 @@ func (h *Handlers) brokerHeartbeat(r *kmsg.BrokerHeartbeatRequest, answer func(k
 	}
 	var reply controller.HeartbeatReply
 	var refusal controller.Refusal
-	h.decide(func() (records []metadata.Record) {
+	h.decideFirst(func() (records []metadata.Record) {
 		if s := h.Sessions(); s != nil {
 			beat.Others = s.Others(beat.ID)
 		}
@@ -152,7 +152,7 @@ func (h *Handlers) brokerHeartbeat(r *kmsg.BrokerHeartbeatRequest, answer func(k
 func (h *Handlers) allocateProducerIDs(r *kmsg.AllocateProducerIDsRequest, answer func(kmsg.Response)) {
 	out := r.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
 	var block controller.ProducerIDs
-	h.decide(func() (records []metadata.Record) {
+	h.decideFirst(func() (records []metadata.Record) {
 		records, block = h.Controller.AllocateProducerIDs(record.NodeID(r.BrokerID), metadata.BrokerEpoch(r.BrokerEpoch))
 		return records
 	}, func(err error) {

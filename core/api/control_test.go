@@ -47,6 +47,28 @@ func TestDeposedControllerTurnsNobodyAway(t *testing.T) {
 	}
 }
 
+// TestWhatBrokersAskGoesFirst (V1): brokers' sessions do not hang on how much clients ask for.
+func TestWhatBrokersAskGoesFirst(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	first := 0
+	d.DecideFirst = func(_ controller.Decision, refused func(error)) {
+		first++
+		refused(errors.New("busy"))
+	}
+	join := kmsg.NewPtrBrokerRegistrationRequest()
+	join.ClusterID = "cluster"
+	requests := []kmsg.Request{
+		join, kmsg.NewPtrBrokerHeartbeatRequest(), kmsg.NewPtrAlterPartitionRequest(), kmsg.NewPtrAllocateProducerIDsRequest(), kmsg.NewPtrAssignReplicasToDirsRequest(),
+	}
+	for i, r := range requests {
+		d.Control(r, func(kmsg.Response) {})
+		if first != i+1 {
+			t.Fatalf("%T waits for clients", r)
+		}
+	}
+}
+
 // TestWhoIsReplacedIsSeenInTheDecision: a registration waits for other decisions. In between the broker that it means to replace may be let in, and lead; it
 // has a lease then, unless it is the same directory's earlier life (F7).
 func TestWhoIsReplacedIsSeenInTheDecision(t *testing.T) {

@@ -14,7 +14,16 @@ import (
 // it was made (M7): another one may have been elected that this node has not heard of. What that one has decided since is not refused, a broker that it
 // knows is not turned away, and a broker's lease does not begin later than the session that it gives it (F7).
 func (h *Handlers) decide(decision func() []metadata.Record, answer func(error)) {
-	h.Decide(func() ([]metadata.Record, func(error)) {
+	h.decideBy(h.Decide, decision, answer)
+}
+
+// decideFirst is decide for what a broker asks for.
+func (h *Handlers) decideFirst(decision func() []metadata.Record, answer func(error)) {
+	h.decideBy(h.DecideFirst, decision, answer)
+}
+
+func (h *Handlers) decideBy(decide func(controller.Decision, func(error)), decision func() []metadata.Record, answer func(error)) {
+	decide(func() ([]metadata.Record, func(error)) {
 		records := decision()
 		return records, func(err error) {
 			if err != nil || len(records) > 0 || h.Quorum.Confirm == nil {

@@ -41,6 +41,8 @@ type World struct {
 	// Decide makes a decision when its turn comes. Its done is called once its records are applied. If too much waits, or another node is
 	// the active controller, refused is called instead.
 	Decide func(d controller.Decision, refused func(error))
+	// DecideFirst is Decide for what brokers ask for: it goes before what clients do.
+	DecideFirst func(d controller.Decision, refused func(error))
 	// WhenOpened calls then once every log that this broker has to have so far is open.
 	WhenOpened func(then func())
 

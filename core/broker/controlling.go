@@ -69,7 +69,7 @@ func (b *Broker) expire(id record.NodeID) {
 		return
 	}
 	epoch := self.Epoch
-	b.decide(func() ([]metadata.Record, func(error)) {
+	b.decideFirst(func() ([]metadata.Record, func(error)) {
 		if s := b.active.sessions; s == nil || s.Alive(id, b.Clock.Now()) {
 			return nil, func(error) {} // it was heard while the decision waited
 		}
@@ -114,4 +114,13 @@ func (b *Broker) decide(d controller.Decision, refused func(error)) {
 		return
 	}
 	b.active.decisions.Decide(d, refused)
+}
+
+// decideFirst is what requests of brokers decide by, and what concerns their sessions.
+func (b *Broker) decideFirst(d controller.Decision, refused func(error)) {
+	if b.active.decisions == nil {
+		refused(quorum.ErrNotLeader)
+		return
+	}
+	b.active.decisions.DecideFirst(d, refused)
 }

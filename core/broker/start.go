@@ -118,7 +118,7 @@ func (b *Broker) newHandlers() {
 		Clock: b.Clock, Rand: b.Rand, Jobs: b.Jobs, Timers: &b.timers,
 		Node: b.node, ClusterID: b.store.Meta().ClusterID, LogDir: b.logDir,
 		Image: b.image, Partitions: b.partitions, Controller: b.controller, Groups: b.groups,
-		Config: b.effective, Leader: b.activeController, Full: b.store.Full, Decide: b.decide, Usage: b.store.Usage,
+		Config: b.effective, Leader: b.activeController, Full: b.store.Full, Decide: b.decide, DecideFirst: b.decideFirst, Usage: b.store.Usage,
 		WhenOpened: b.whenOpened, AskController: b.askController, Quorum: b.askedQuorum(),
 		Active:        func() bool { return b.active.decisions != nil },
 		Sessions:      func() *controller.Sessions { return b.active.sessions },

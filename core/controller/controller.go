@@ -86,7 +86,7 @@ func (c *Controller) topicSettings(t *metadata.Topic) config.Topic {
 // ErrBusy: too many decisions are waiting.
 var ErrBusy = errors.New("too many requests to the controller are waiting")
 
-// maxWaiting bounds the decisions that wait.
+// maxWaiting bounds the decisions of one kind that wait.
 const maxWaiting = 10_000
 
 // Decision looks at the image and yields records, and a function that is called once they are applied, or with the reason why
@@ -95,13 +95,43 @@ type Decision func() (records []metadata.Record, done func(error))
 
 // Decisions makes decisions one after another. It is owned by the loop.
 //
+// What the brokers' standing depends on, heartbeats first of all, goes before what clients ask for: each decision with records waits for the commit
+// of the one before, and behind some thousands of new topics the brokers' sessions and leases would end (V1).
+//
 // Invariant: while the records of a decision are on their way no other is made.
 type Decisions struct {
 	// Propose writes records to the metadata log and calls done once they are applied here, or with an error.
-	propose func(records []metadata.Record, done func(error))
+	propose         func(records []metadata.Record, done func(error))
+	urgent, patient line
+	busy            bool
+}
+
+// line is decisions that wait, first come, first served.
+type line struct {
 	waiting []waitingDecision
 	head    int // waiting[:head] are made
-	busy    bool
+}
+
+func (l *line) length() int { return len(l.waiting) - l.head }
+
+// add puts one at the end. A line that never comes to an end takes the place of those that are made.
+func (l *line) add(w waitingDecision) {
+	if len(l.waiting) == cap(l.waiting) && l.head > len(l.waiting)/2 {
+		n := copy(l.waiting, l.waiting[l.head:])
+		clear(l.waiting[n:])
+		l.waiting, l.head = l.waiting[:n], 0
+	}
+	l.waiting = append(l.waiting, w)
+}
+
+// take removes the first one.
+func (l *line) take() Decision {
+	d := l.waiting[l.head].decide
+	l.waiting[l.head] = waitingDecision{}
+	if l.head++; l.head == len(l.waiting) {
+		l.waiting, l.head = l.waiting[:0], 0
+	}
+	return d
 }
 
 type waitingDecision struct {
@@ -115,43 +145,46 @@ func NewDecisions(propose func(records []metadata.Record, done func(error))) *De
 }
 
 // Decide makes the decision once all earlier ones are done, perhaps at once. If too many wait, refused is called instead, with ErrBusy.
-func (q *Decisions) Decide(d Decision, refused func(error)) {
-	if len(q.waiting)-q.head >= maxWaiting {
+func (q *Decisions) Decide(d Decision, refused func(error)) { q.enter(&q.patient, d, refused) }
+
+// DecideFirst is Decide for a decision that goes before those of Decide.
+func (q *Decisions) DecideFirst(d Decision, refused func(error)) { q.enter(&q.urgent, d, refused) }
+
+func (q *Decisions) enter(l *line, d Decision, refused func(error)) {
+	if l.length() >= maxWaiting {
 		refused(ErrBusy)
 		return
 	}
-	q.waiting = append(q.waiting, waitingDecision{d, refused})
+	l.add(waitingDecision{d, refused})
 	q.run()
 }
 
 // Close refuses the decisions that wait: this node is not the active controller any more, and what it would decide by is out of date. What is on its way
 // is done as usual. Nothing may be asked for afterwards.
 func (q *Decisions) Close(err error) {
-	waiting := q.waiting[q.head:]
-	q.waiting, q.head = nil, 0
+	waiting := append(q.urgent.waiting[q.urgent.head:], q.patient.waiting[q.patient.head:]...)
+	q.urgent, q.patient = line{}, line{}
 	for _, w := range waiting {
 		w.refused(err)
 	}
 }
 
 // Waiting is the number of decisions that are not made yet.
-func (q *Decisions) Waiting() int { return len(q.waiting) - q.head }
+func (q *Decisions) Waiting() int { return q.urgent.length() + q.patient.length() }
 
 // run makes decisions until one has to wait for its records. It does not nest: a proposal that is done at once just lets the loop
 // go on, so that many of them need no deep stack.
 func (q *Decisions) run() {
-	if q.busy {
-		return
-	}
-	for q.head < len(q.waiting) && !q.busy {
-		d := q.waiting[q.head].decide
-		q.waiting[q.head] = waitingDecision{}
-		q.head++
+	for !q.busy {
+		next := &q.urgent
+		if next.length() == 0 {
+			next = &q.patient
+		}
+		if next.length() == 0 {
+			return
+		}
 		q.busy = true
-		q.make(d)
-	}
-	if q.head == len(q.waiting) {
-		q.waiting, q.head = q.waiting[:0], 0
+		q.make(next.take())
 	}
 }
 

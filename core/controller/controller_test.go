@@ -272,6 +272,41 @@ func TestDecisionsWaitForEachOther(t *testing.T) {
 	}
 }
 
+// TestBrokersGoFirst (V1): a heartbeat does not wait behind what clients ask for, and a queue that is never empty does not grow.
+func TestBrokersGoFirst(t *testing.T) {
+	t.Parallel()
+	var pending []func(error)
+	q := NewDecisions(func(_ []metadata.Record, done func(error)) { pending = append(pending, done) })
+	var story string
+	decision := func(name string, records int) Decision {
+		return func() ([]metadata.Record, func(error)) {
+			story += name
+			return make([]metadata.Record, records), func(error) {}
+		}
+	}
+	fail := func(err error) { t.Error(err) }
+	q.Decide(decision("a", 1), fail)
+	q.Decide(decision("b", 1), fail)
+	q.DecideFirst(decision("1", 0), fail)
+	q.Decide(decision("c", 1), fail)
+	q.DecideFirst(decision("2", 1), fail)
+	for i := range 4 {
+		pending[i](nil)
+	}
+	if story != "a12bc" || q.Waiting() != 0 {
+		t.Errorf("%s, %d waiting", story, q.Waiting())
+	}
+	q.Decide(decision("d", 1), fail)
+	q.Decide(decision("", 1), fail)
+	for i := range 10_000 {
+		q.Decide(decision("", 1), fail)
+		pending[4+i](nil)
+	}
+	if n := cap(q.patient.waiting); n > 100 {
+		t.Errorf("%d places for one that waits", n)
+	}
+}
+
 // TestDepositionEndsDecisions: what waits when another controller is elected is refused; it would be decided by an image that is out of date.
 func TestDepositionEndsDecisions(t *testing.T) {
 	t.Parallel()
@@ -283,8 +318,8 @@ func TestDepositionEndsDecisions(t *testing.T) {
 		return make([]metadata.Record, 1), func(err error) { told = err }
 	}, func(err error) { t.Error(err) })
 	refused := 0
-	for range 2 {
-		q.Decide(func() ([]metadata.Record, func(error)) { t.Error("decided"); return nil, func(error) {} }, func(err error) {
+	for _, decide := range []func(Decision, func(error)){q.Decide, q.DecideFirst} {
+		decide(func() ([]metadata.Record, func(error)) { t.Error("decided"); return nil, func(error) {} }, func(err error) {
 			if refused++; err != deposed {
 				t.Error(err)
 			}
