@@ -79,17 +79,17 @@ func (h *Handlers) envelope(c *Call, r *kmsg.EnvelopeRequest) {
 		refuse(wire.NotController)
 		return
 	}
+	// What is inside is looked at here, on the loop: nothing but what a controller answers, and no record batches.
+	if inside, _, err := wire.DecodeHeader(r.RequestData); err != nil || !forController(inside.Key) {
+		refuse(wire.InvalidRequest)
+		return
+	}
 	request, err := Decode(plain(r.RequestData), nil)
 	if err != nil {
 		refuse(wire.InvalidRequest)
 		return
 	}
 	inner := request.(*Call)
-	if !forController(inner.Header.Key) || inner.Body == nil {
-		inner.Release()
-		refuse(wire.InvalidRequest)
-		return
-	}
 	s := NewSession(c.session.ID, c.session.Info, &relay{Network: c.session.network, answer: func(p []byte) {
 		out.ResponseData = p
 		c.Answer(out)
