@@ -61,6 +61,10 @@ func (c *Call) Answer(r any) {
 		invariant.Violated("request %d of key %d is answered twice", c.Header.CorrelationID, c.Header.Key)
 	}
 	c.reply, c.state = r, callReady
+	// A reply has copies of what it repeats, so that who does not read it holds no memory that others wait for. Of the quorum's messages somebody may still be reading.
+	if _, inUse := c.Body.(*wire.QuorumMessageRequest); !inUse {
+		c.dropFrame()
+	}
 	c.session.flush()
 }
 

@@ -13,6 +13,7 @@ import (
 //	v1  which protocol a member speaks
 func (h *Handlers) consumerGroupDescribe(c *Call, r *kmsg.ConsumerGroupDescribeRequest) {
 	out := r.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)
+	r.Groups = distinct(r.Groups, same)
 	out.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(r.Groups))
 	one := gather(len(r.Groups), func() { c.Answer(out) })
 	for i, id := range r.Groups {

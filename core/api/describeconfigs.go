@@ -23,6 +23,9 @@ const groupResource = kmsg.ConfigResourceType(controller.GroupResource)
 // A broker resource without a name stands for what was altered for all brokers.
 func (h *Handlers) describeConfigs(c *Call, r *kmsg.DescribeConfigsRequest) {
 	out := r.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	r.Resources = distinct(r.Resources, func(ask *kmsg.DescribeConfigsRequestResource) askedResource {
+		return askedResource{ask.ResourceType, ask.ResourceName}
+	})
 	for i := range r.Resources {
 		ask := &r.Resources[i]
 		to := kmsg.NewDescribeConfigsResponseResource()
@@ -38,6 +41,11 @@ func (h *Handlers) describeConfigs(c *Call, r *kmsg.DescribeConfigsRequest) {
 		out.Resources = append(out.Resources, to)
 	}
 	c.Answer(out)
+}
+
+type askedResource struct {
+	kind kmsg.ConfigResourceType
+	name string
 }
 
 // settingsOf finds the settings of one resource.

@@ -15,6 +15,7 @@ import (
 //	v6  an error for a group that is not there (KIP-1043); before, it is dead
 func (h *Handlers) describeGroups(c *Call, r *kmsg.DescribeGroupsRequest) {
 	out := r.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	r.Groups = distinct(r.Groups, same)
 	out.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(r.Groups))
 	one := gather(len(r.Groups), func() { c.Answer(out) })
 	for i, id := range r.Groups {

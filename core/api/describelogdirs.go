@@ -1,8 +1,6 @@
 package api
 
 import (
-	"slices"
-
 	"lignum/core/partition"
 	"lignum/core/wire"
 
@@ -19,12 +17,13 @@ func (h *Handlers) describeLogDirs(c *Call, r *kmsg.DescribeLogDirsRequest) {
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir = h.LogDir
 	dir.Topics = []kmsg.DescribeLogDirsResponseDirTopic{}
+	wanted := wantedDirs(r)
 	for _, t := range h.Image.Topics() {
 		to := kmsg.NewDescribeLogDirsResponseDirTopic()
 		to.Topic = t.Name
 		for i := range t.Partitions {
 			p, code := h.Partitions.ByID(t.ID, int32(i))
-			if code == wire.None && p.Open() && wantsDir(r, t.Name, int32(i)) {
+			if code == wire.None && p.Open() && (r.Topics == nil || wanted[topicIndex{t.Name, int32(i)}]) {
 				to.Partitions = append(to.Partitions, describeDir(p))
 			}
 		}
@@ -49,12 +48,13 @@ func describeDir(p *partition.Partition) kmsg.DescribeLogDirsResponseDirTopicPar
 	return to
 }
 
-// wantsDir: a request without topics is for all of them.
-func wantsDir(r *kmsg.DescribeLogDirsRequest, topic string, index int32) bool {
-	if r.Topics == nil {
-		return true
+// wantedDirs are the partitions that are asked for; a request without topics is for all of them.
+func wantedDirs(r *kmsg.DescribeLogDirsRequest) map[topicIndex]bool {
+	wanted := map[topicIndex]bool{}
+	for _, t := range r.Topics {
+		for _, index := range t.Partitions {
+			wanted[topicIndex{t.Topic, index}] = true
+		}
 	}
-	return slices.ContainsFunc(r.Topics, func(t kmsg.DescribeLogDirsRequestTopic) bool {
-		return t.Topic == topic && slices.Contains(t.Partitions, index)
-	})
+	return wanted
 }

@@ -9,10 +9,11 @@ import (
 // describeProducers lists the idempotent producers that partitions remember. API key 61, version 0.
 func (h *Handlers) describeProducers(c *Call, r *kmsg.DescribeProducersRequest) {
 	out := r.ResponseKind().(*kmsg.DescribeProducersResponse)
+	r.Topics = distinct(r.Topics, func(t *kmsg.DescribeProducersRequestTopic) string { return t.Topic })
 	for _, t := range r.Topics {
 		to := kmsg.NewDescribeProducersResponseTopic()
 		to.Topic = t.Topic
-		for _, index := range t.Partitions {
+		for _, index := range distinct(t.Partitions, func(i *int32) int32 { return *i }) {
 			to.Partitions = append(to.Partitions, h.producersOf(t.Topic, index))
 		}
 		out.Topics = append(out.Topics, to)

@@ -107,7 +107,11 @@ func (f *fetchCall) cutShort() { f.expired = true }
 func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {
 	h, now := f.h, f.h.Clock.Now()
 	byID := f.call.Header.Version >= 13
-	wanted := h.wanted(r, byID)
+	n := numberWanted(r)
+	if !h.plausible(n) {
+		return wire.InvalidRequest
+	}
+	wanted := h.wanted(r, byID, n)
 	if r.SessionEpoch != sessionless && r.SessionEpoch != firstInIt {
 		s, code := h.sessions.resume(r.SessionID, r.SessionEpoch, byID, now)
 		if code != wire.None {
@@ -115,6 +119,10 @@ func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {
 		}
 		for _, p := range wanted {
 			s.put(p)
+		}
+		if !h.plausible(len(s.parts)) {
+			h.sessions.drop(s) // the client names all of them anew, and only those that it wants
+			return wire.FetchSessionIDNotFound
 		}
 		for i := range r.Forgotten {
 			t := &r.Forgotten[i]
@@ -140,11 +148,7 @@ func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {
 }
 
 // wanted copies the request's partitions out of its frame.
-func (h *Handlers) wanted(r *wire.FetchRequest, byID bool) []*fetchPart {
-	n := 0
-	for i := range r.Topics {
-		n += len(r.Topics[i].Partitions)
-	}
+func (h *Handlers) wanted(r *wire.FetchRequest, byID bool, n int) []*fetchPart {
 	all := make([]fetchPart, n)
 	list := make([]*fetchPart, n)
 	n = 0

@@ -18,6 +18,7 @@ import (
 //
 // It replies at once, or, if it creates topics, when they exist.
 func (h *Handlers) metadata(c *Call, r *wire.MetadataRequest) {
+	r.Topics = distinct(r.Topics, topicAsked)
 	missing := h.toCreate(r)
 	if len(missing) == 0 {
 		h.answerMetadata(c, r)
@@ -28,6 +29,19 @@ func (h *Handlers) metadata(c *Call, r *wire.MetadataRequest) {
 		topics = append(topics, controller.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1})
 	}
 	h.haveTopics(topics, func() { h.answerMetadata(c, r) })
+}
+
+// askedTopic is how a client calls a topic.
+type askedTopic struct {
+	id   record.TopicID
+	name string
+}
+
+func topicAsked(t *wire.MetadataTopic) askedTopic {
+	if t.ID != [16]byte{} {
+		return askedTopic{id: t.ID}
+	}
+	return askedTopic{name: string(t.Name)}
 }
 
 // toCreate lists the topics that the request asks for, that do not exist, and that may be created by being asked for.

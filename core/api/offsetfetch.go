@@ -34,6 +34,7 @@ func (h *Handlers) offsetFetch(c *Call, r *kmsg.OffsetFetchRequest) {
 		})
 		return
 	}
+	r.Groups = distinct(r.Groups, func(g *kmsg.OffsetFetchRequestGroup) string { return g.Group })
 	out.Groups = make([]kmsg.OffsetFetchResponseGroup, len(r.Groups))
 	one := gather(len(r.Groups), func() { c.Answer(out) })
 	for i := range r.Groups {
