@@ -128,11 +128,11 @@ func listenOn(values map[string]string, address string) error {
 func serve(c *config.Broker, log *slog.Logger) error {
 	began := time.Now()
 	tuneCollector(200)
-	data, err := disk.Open(c.LogDir)
+	data, err := disk.Open(c.LogDir) // the end of the process gives it up: nobody else may have it before the last write has ended
 	if err != nil {
 		return err
 	}
-	defer data.Close()
+	signals := watchSignals(log)
 	clock := transport.NewClock()
 	loop := transport.NewLoop(clock)
 	jobs := disk.NewJobs(jobWorkers(c), func(done func()) { loop.Post(done) })
@@ -169,33 +169,67 @@ func serve(c *config.Broker, log *slog.Logger) error {
 		server.Serve(names...) // the nodes of the quorum talk before anybody can be let in
 	}
 	loop.Post(node.Start)
-	err = wait(failed, log)
+	err = wait(failed, signals, log)
 	if err == nil {
 		err = stop(loop, node, server, log)
 	} else {
 		server.Shutdown(0)
 	}
 	loop.Stop()
-	running.Wait()
-	jobs.Close()
+	end(err, signals, failGrace, func() {
+		running.Wait()
+		jobs.Close()
+	})
 	return err
 }
 
+// failGrace is how long a broker that has failed waits for what its disk is doing.
+const failGrace = 5 * time.Second
+
+// end waits until everything has ended. Behind a failure it does not wait for ever, and not for longer than whoever stops the process wants: a disk that has failed may
+// not come back, and a process that serves nothing is to be seen as gone.
+func end(err error, signals <-chan os.Signal, grace time.Duration, everything func()) {
+	if err == nil {
+		everything()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		everything()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-signals:
+	case <-time.After(grace):
+	}
+}
+
+// watchSignals passes the first signal to stop on. Another one, more than a second later, ends the process whatever it is doing: some senders signal the process and
+// its group, and what comes at once is the same wish. A terminal or a pipe that the log goes to may end; the broker does not.
+func watchSignals(log *slog.Logger) <-chan os.Signal {
+	signal.Ignore(syscall.SIGPIPE)
+	all, first := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(all, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(all, syscall.SIGHUP)
+	}
+	go func() {
+		first <- <-all
+		for began := time.Now(); time.Since(began) < time.Second; {
+			<-all
+		}
+		log.Warn("stopping at once: the next start will recover")
+		os.Exit(1)
+	}()
+	return first
+}
+
 // wait returns nil when the process is told to stop, and the error when the broker fails.
-func wait(failed <-chan error, log *slog.Logger) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+func wait(failed <-chan error, signals <-chan os.Signal, log *slog.Logger) error {
 	select {
 	case s := <-signals:
 		log.Info("stopping", "signal", s.String())
-		go func() {
-			// Some senders signal the process and its group: what comes at once is the same wish.
-			for first := time.Now(); time.Since(first) < time.Second; {
-				<-signals
-			}
-			log.Warn("stopping at once: the next start will recover")
-			os.Exit(1)
-		}()
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("the broker cannot go on: %w", err)
