@@ -10,7 +10,7 @@
 //	Descriptor() uintptr
 //
 // which whoever sends file ranges to a socket asserts on. The descriptor is valid as long as the caller holds a
-// reference; it must be read with explicit offsets only.
+// reference; it must be read with explicit offsets only. Who cannot send a range calls Doubt, and who reads the file next asks Doubtful and looks for itself.
 package disk
 
 import (

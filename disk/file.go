@@ -16,6 +16,8 @@ type file struct {
 	f    *os.File
 	path string
 	refs atomic.Int64
+
+	doubtful atomic.Bool
 }
 
 func newFile(f *os.File, path string) *file {
@@ -35,6 +37,12 @@ func (f *file) Descriptor() uintptr {
 	f.mustBeOpen("descriptor")
 	return f.f.Fd()
 }
+
+// Doubt notes that a part of the file could not be sent to a connection. It may be called on any goroutine.
+func (f *file) Doubt() { f.doubtful.Store(true) }
+
+// Doubtful reports whether Doubt was called.
+func (f *file) Doubtful() bool { return f.doubtful.Load() }
 
 // ReadAt reads len(p) bytes.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {

@@ -260,6 +260,7 @@ func (e *end) sendFile(p env.Piece) bool {
 	if err != nil && err != ErrIO {
 		invariant.Violated("a frame refers to %d bytes at %d of %s, of which %d are there: %v", p.Len, p.Off, f.path, n, err)
 	}
+	f.doubtful = f.doubtful || err != nil
 	return err == nil
 }
 

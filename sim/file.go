@@ -15,7 +15,11 @@ type file struct {
 	life     uint64
 	refs     int
 	writable bool
+	doubtful bool
 }
+
+// Doubtful reports whether a range of the file could not be sent to a connection.
+func (f *file) Doubtful() bool { return f.doubtful }
 
 // begin checks the handle and passes the gate of every call.
 func (f *file) begin(op Op) error {

@@ -21,13 +21,15 @@ const (
 // diskFile is an env.File over a temporary file, as far as sending needs one.
 type diskFile struct {
 	*os.File
-	refs atomic.Int64
+	refs   atomic.Int64
+	doubts atomic.Int64
 }
 
 func (f *diskFile) WriteAt(int64, ...[]byte) error { panic("not here") }
 func (f *diskFile) Size() (int64, error)           { panic("not here") }
 func (f *diskFile) Retain()                        { f.refs.Add(1) }
 func (f *diskFile) Close() error                   { f.refs.Add(-1); return nil }
+func (f *diskFile) Doubt()                         { f.doubts.Add(1) }
 func (f *diskFile) Descriptor() uintptr            { return f.Fd() }
 
 // plainFile has no descriptor.

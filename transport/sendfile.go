@@ -13,6 +13,13 @@ type descriptor interface {
 	Descriptor() uintptr
 }
 
+// doubt tells a file that a range of it could not be sent, though the connection is well: the next reader is to look for itself, and say so in an answer.
+func doubt(f env.File) {
+	if d, ok := f.(interface{ Doubt() }); ok {
+		d.Doubt()
+	}
+}
+
 // copySize is how many bytes of a file, or of an encrypted connection, are written at a time.
 const copySize = 64 << 10
 
@@ -23,6 +30,7 @@ func copyFile(nc net.Conn, p env.Piece, moved func()) error {
 		b := buf[:min(int64(len(buf)), end-off)]
 		n, err := p.File.ReadAt(b, off)
 		if n < len(b) {
+			doubt(p.File)
 			return shortFile(off+int64(n), end, err)
 		}
 		if _, err := nc.Write(b); err != nil {

@@ -353,6 +353,9 @@ func TestFiles(t *testing.T) {
 			if n := file.refs.Load(); n != 0 {
 				t.Errorf("%d references are left", n)
 			}
+			if n := file.doubts.Swap(0); !plain && n != 1 {
+				t.Errorf("the file was told %d times that it could not be sent", n)
+			}
 		})
 	}
 }

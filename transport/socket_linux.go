@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -93,10 +94,15 @@ func (s *socket) advance(fd uintptr) bool {
 			return false
 		case s.parts[0].File != nil && (errno == syscall.EINVAL || errno == syscall.ENOSYS):
 			return true
+		case errno == syscall.EIO && s.parts[0].File != nil:
+			doubt(s.parts[0].File)
+			s.err = fmt.Errorf("send a range of a file: %w", errno)
+			return true
 		case errno != 0:
 			s.err = errno
 			return true
 		case n == 0:
+			doubt(s.parts[0].File)
 			s.err = shortFile(s.parts[0].Off+s.done, s.parts[0].Off+s.parts[0].Len, io.ErrUnexpectedEOF)
 			return true
 		default:

@@ -232,14 +232,16 @@ func (f *fetchCall) readCold(found *fetchFound, cold *partition.ColdRead, budget
 
 // inspect has another job look at what a follower gets, if that is needed: the sweep then goes on when it is done.
 //
-// Batches above the high watermark may be cut off again before they are sent, so they are not left in their file. A follower that seems to be unable
+// Batches above the high watermark may be cut off again before they are sent, so they are not left in their file. Nor is what is in a file that a connection
+// could not be given something of: that ends the connection, and with it what was to be told of other partitions, each time. A follower that seems to be unable
 // to take what it gets is a reason to check it.
 func (f *fetchCall) inspect(found *fetchFound, budget int64) bool {
-	if f.replica < 0 || found.data.Size() == 0 {
+	if found.data.Size() == 0 {
 		return false
 	}
-	load := found.data.File != nil && found.from.HighWatermark() < found.from.EndOffset()
-	check := found.from.Suspects(f.replica)
+	uncommitted := f.replica >= 0 && found.from.HighWatermark() < found.from.EndOffset()
+	load := found.data.File != nil && (uncommitted || doubtful(found.data.File))
+	check := f.replica >= 0 && found.from.Suspects(f.replica)
 	if !load && !check {
 		return false
 	}
@@ -263,6 +265,12 @@ func (f *fetchCall) inspect(found *fetchFound, budget int64) bool {
 		}
 	})
 	return true
+}
+
+// doubtful reports whether the file remembers that something in it could not be sent.
+func doubtful(f env.File) bool {
+	d, ok := f.(interface{ Doubtful() bool })
+	return ok && d.Doubtful()
 }
 
 // checkBatches finds the first batch that is damaged. The last one may be cut short.
