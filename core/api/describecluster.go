@@ -13,7 +13,7 @@ import (
 func (h *Handlers) describeCluster(c *Call, r *kmsg.DescribeClusterRequest) {
 	const brokers = 1
 	out := r.ResponseKind().(*kmsg.DescribeClusterResponse)
-	out.ClusterID, out.ControllerID = h.ClusterID, int32(h.Leader())
+	out.ClusterID, out.ControllerID = h.ClusterID, int32(h.controllerFor(c))
 	out.EndpointType = brokers
 	if r.Version >= 1 && r.EndpointType != brokers {
 		out.ErrorCode = int16(wire.MismatchedEndpointType)

@@ -61,7 +61,7 @@ func (h *Handlers) toCreate(r *wire.MetadataRequest) []string {
 }
 
 func (h *Handlers) answerMetadata(c *Call, r *wire.MetadataRequest) {
-	out := &wire.MetadataResponse{ClusterID: &h.ClusterID, ControllerID: int32(h.Leader()), ClusterOperations: wire.NoOperations}
+	out := &wire.MetadataResponse{ClusterID: &h.ClusterID, ControllerID: int32(h.controllerFor(c)), ClusterOperations: wire.NoOperations}
 	for _, b := range h.Image.Brokers() {
 		if e, ok := h.endpoint(c, b); ok && b.Active() {
 			out.Brokers = append(out.Brokers, e)
@@ -153,6 +153,24 @@ func (h *Handlers) endpoint(c *Call, b *metadata.Broker) (wire.NodeEndpoint, boo
 		out.Rack = &b.Rack
 	}
 	return out, true
+}
+
+// controllerFor is whom a client is told to ask for what the controller decides: the active controller if it is a broker that the client is told of. If not, any
+// such broker will do, for brokers pass it on, and clients look for no other node: this one before others, NoNode if there is none.
+func (h *Handlers) controllerFor(c *Call) record.NodeID {
+	found := metadata.NoNode
+	for _, b := range h.Image.Brokers() {
+		if _, ok := h.endpoint(c, b); !ok || !b.Active() {
+			continue
+		}
+		if b.ID == h.Leader() {
+			return b.ID
+		}
+		if found == metadata.NoNode || b.ID == h.Node {
+			found = b.ID
+		}
+	}
+	return found
 }
 
 // addEndpoint adds a broker's address to a list unless it is there.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +31,9 @@ func TestMetadataOfTheFenced(t *testing.T) {
 		out := d.replies[0].(*wire.MetadataResponse)
 		for _, b := range out.Brokers {
 			brokers = append(brokers, b.ID)
+		}
+		if !slices.Contains(brokers, out.ControllerID) {
+			t.Errorf("brokers %v on %s, and the controller is %d", brokers, listener, out.ControllerID)
 		}
 		return brokers, out.Topics[0].Partitions[0]
 	}

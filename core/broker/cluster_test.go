@@ -185,6 +185,29 @@ func TestClusterForms(t *testing.T) {
 	}
 }
 
+// TestClientsFindAController: clients send what the controller decides to the broker that they are told is one. Where controllers are no brokers it is any that
+// they can reach; else it is the active one.
+func TestClientsFindAController(t *testing.T) {
+	for _, roles := range [][]string{{"controller", "broker", "broker"}, {"broker,controller", "broker", "broker"}} {
+		c := newCluster(t, 1, roles...)
+		for i, r := range c.nodes {
+			if roles[i] == "controller" {
+				continue
+			}
+			want := []int32{1, 1}
+			if roles[0] == "controller" {
+				want = []int32{int32(i + 1), int32(i + 1)} // the one that was asked
+			}
+			got := []int32{ask[*kmsg.MetadataResponse](r, kmsg.NewPtrMetadataRequest(), 12).ControllerID}
+			q := kmsg.NewPtrDescribeClusterRequest()
+			q.EndpointType = 1
+			if got = append(got, ask[*kmsg.DescribeClusterResponse](r, q, 1).ControllerID); !slices.Equal(got, want) {
+				t.Errorf("roles %q: node %d says that the controller is %v, want %v", roles, i+1, got, want)
+			}
+		}
+	}
+}
+
 // leader is the rig of a partition's leader, as by says; nil if there is none.
 func (c *cluster) leader(by *rig, topic string, partition int32) *rig {
 	for _, p := range c.describe(by, topic) {
