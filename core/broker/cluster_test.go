@@ -208,6 +208,24 @@ func TestClientsFindAController(t *testing.T) {
 	}
 }
 
+// TestStartsBehindAFeatureUpdate: a level that the cluster has agreed on keeps no broker out that supports it, in a cluster or alone.
+func TestStartsBehindAFeatureUpdate(t *testing.T) {
+	update := kmsg.NewPtrUpdateFeaturesRequest()
+	update.FeatureUpdates = []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: "metadata.version", MaxVersionLevel: 25, UpgradeType: 1}}
+	agree := func(r *rig) {
+		t.Helper()
+		if out := ask[*kmsg.UpdateFeaturesResponse](r, update, 2); out.ErrorCode != 0 {
+			t.Fatalf("%d %v", out.ErrorCode, out.ErrorMessage)
+		}
+		r.host.Kill()
+		r.start()
+	}
+	agree(newRig(t, nil))
+	c := newCluster(t, 1, "broker,controller", "broker")
+	agree(c.nodes[1])
+	agree(c.nodes[0])
+}
+
 // leader is the rig of a partition's leader, as by says; nil if there is none.
 func (c *cluster) leader(by *rig, topic string, partition int32) *rig {
 	for _, p := range c.describe(by, topic) {

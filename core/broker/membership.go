@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"lignum/core/controller"
 	"lignum/core/env"
 	"lignum/core/metadata"
 	"lignum/core/peer"
@@ -116,6 +117,9 @@ func (b *Broker) registration() *kmsg.BrokerRegistrationRequest {
 		l := kmsg.NewBrokerRegistrationRequestListener()
 		l.Name, l.Host, l.Port = e.Listener, e.Host, e.Port
 		r.Listeners = append(r.Listeners, l)
+	}
+	for _, f := range controller.SupportedFeatures() {
+		r.Features = append(r.Features, kmsg.BrokerRegistrationRequestFeature{Name: f.Name, MinSupportedVersion: f.Min, MaxSupportedVersion: f.Max})
 	}
 	return r
 }

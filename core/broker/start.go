@@ -53,7 +53,7 @@ func (b *Broker) register() {
 	clean, epoch := b.store.WasClean()
 	request := controller.RegisterBroker{
 		ID: b.node, Incarnation: b.uuid(), Directories: []metadata.UUID{metadata.UUID(meta.Directory)}, Rack: b.config.Rack,
-		Unclean: !clean, PreviousEpoch: metadata.NoBrokerEpoch,
+		Features: controller.SupportedFeatures(), Unclean: !clean, PreviousEpoch: metadata.NoBrokerEpoch,
 	}
 	if clean {
 		request.PreviousEpoch = metadata.BrokerEpoch(epoch)

@@ -13,6 +13,10 @@ const MetadataFeature = "metadata.version"
 // MetadataVersions are the levels of the MetadataFeature that Apache Kafka 4.0 has: from 3.3-IV3 to 4.0-IV3. A cluster is at the highest.
 var MetadataVersions = metadata.FeatureRange{Name: MetadataFeature, Min: 7, Max: 25}
 
+// SupportedFeatures are what a node of this release supports. A broker says so when it registers: one that does not support a level that the cluster has
+// agreed on is not let in.
+func SupportedFeatures() []metadata.FeatureRange { return []metadata.FeatureRange{MetadataVersions} }
+
 // FeatureUpdate is how a feature may change, with Kafka's numbers.
 type FeatureUpdate int8
 
