@@ -26,11 +26,13 @@ func (h *Handlers) describeConfigs(c *Call, r *kmsg.DescribeConfigsRequest) {
 	r.Resources = distinct(r.Resources, func(ask *kmsg.DescribeConfigsRequestResource) askedResource {
 		return askedResource{ask.ResourceType, ask.ResourceName}
 	})
+	left := h.describable
 	for i := range r.Resources {
 		ask := &r.Resources[i]
 		to := kmsg.NewDescribeConfigsResponseResource()
 		to.ResourceType, to.ResourceName = ask.ResourceType, ask.ResourceName
-		settings, code, message := h.settingsOf(ask)
+		settings, code, message := h.settingsOf(ask, left)
+		left -= len(settings)
 		to.Configs = []kmsg.DescribeConfigsResponseResourceConfig{}
 		if to.ErrorCode = int16(code); code != wire.None {
 			to.ErrorMessage = tellable(message)
@@ -48,8 +50,14 @@ type askedResource struct {
 	name string
 }
 
-// settingsOf finds the settings of one resource.
-func (h *Handlers) settingsOf(ask *kmsg.DescribeConfigsRequestResource) ([]config.Described, wire.ErrorCode, string) {
+// mostDescribed bounds the settings in one answer: those of some ten thousand topics. A resource takes a few bytes of a request, and some thousands of the answer.
+const mostDescribed = 500_000
+
+// settingsOf finds the settings of one resource, if the answer has room for any more.
+func (h *Handlers) settingsOf(ask *kmsg.DescribeConfigsRequestResource, left int) ([]config.Described, wire.ErrorCode, string) {
+	if left <= 0 {
+		return nil, wire.PolicyViolation, "the answer would be too long; ask for fewer resources at once"
+	}
 	static := h.Config().Static
 	switch ask.ResourceType {
 	case kmsg.ConfigResourceTypeTopic:

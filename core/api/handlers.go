@@ -65,13 +65,15 @@ type Handlers struct {
 	parked   parkedFetches
 	stalled  []*Call // produce requests that wait until the disk has caught up; their frames count against the transport's budget
 	ids      producerIDs
+	// describable bounds the settings in one answer; mostDescribed.
+	describable int
 	// compressors are used by the jobs of one lane each.
 	compressors [ReadLanes]record.Compressor
 }
 
 // NewHandlers makes the handlers of a broker.
 func NewHandlers(w World) *Handlers {
-	return &Handlers{World: w, sessions: newFetchSessions(int(w.Config().FetchSessionCacheSlots))}
+	return &Handlers{World: w, sessions: newFetchSessions(int(w.Config().FetchSessionCacheSlots)), describable: mostDescribed}
 }
 
 // Handle answers one call, now or later.

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lignum/core/controller"
 	"lignum/core/env"
@@ -60,4 +62,43 @@ func TestMetadataOfTheFenced(t *testing.T) {
 	check("A", []int32{1, 4}, []int32{2, 3})
 	change(2, false, false)
 	check("A", []int32{1, 2, 4}, []int32{3})
+}
+
+// TestMetadataOfRepeats: a topic that is asked for many times is told once, each by its name and by its id.
+func TestMetadataOfRepeats(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.Leader = func() record.NodeID { return 1 }
+	r := &wire.MetadataRequest{}
+	for range 10 {
+		r.Topics = append(r.Topics, wire.MetadataTopic{Name: []byte("t")}, wire.MetadataTopic{ID: d.Image.Topic("t").ID}, wire.MetadataTopic{Name: []byte("u")})
+	}
+	d.Handle(NewSession(1, env.ConnInfo{}, d), &Call{Header: wire.Header{Key: wire.Metadata, Version: 12}, Body: r})
+	if out := d.replies[0].(*wire.MetadataResponse); len(out.Topics) != 3 {
+		t.Errorf("%d answers", len(out.Topics))
+	}
+}
+
+// TestDescribeTooMuch: a small request does not make an answer without bounds.
+func TestDescribeTooMuch(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.describable = 20
+	q := kmsg.NewPtrDescribeConfigsRequest()
+	q.Resources = make([]kmsg.DescribeConfigsRequestResource, 100)
+	for i := range q.Resources {
+		q.Resources[i] = kmsg.DescribeConfigsRequestResource{ResourceType: groupResource, ResourceName: fmt.Sprint(i), ConfigNames: []string{"x"}}
+		for range 30 {
+			q.Resources[i].ConfigNames = append(q.Resources[i].ConfigNames, "consumer.session.timeout.ms")
+		}
+	}
+	settings, refused := 0, 0
+	for _, r := range ask[*kmsg.DescribeConfigsResponse](d, q, 4).Resources {
+		if settings += len(r.Configs); wire.ErrorCode(r.ErrorCode) == wire.PolicyViolation {
+			refused++
+		}
+	}
+	if settings != 20 || refused != 80 {
+		t.Errorf("%d settings, %d resources refused", settings, refused)
+	}
 }
