@@ -16,13 +16,12 @@ import (
 
 // conn is one connection: a goroutine that reads, which also begins and ends it, and one that writes.
 type conn struct {
-	s        *Server
-	id       env.ConnID
-	nc       net.Conn // nil as long as it is being dialed; changed under mu
-	info     env.ConnInfo
-	budget   *budget // that its frames are charged to
-	limit    int     // of a frame
-	reserved bool    // it came in at a reserved listener
+	s      *Server
+	id     env.ConnID
+	nc     net.Conn // nil as long as it is being dialed; changed under mu
+	info   env.ConnInfo
+	budget *budget // that its frames are charged to
+	limit  int     // of a frame
 	dialing
 
 	// The reader's side.
@@ -59,14 +58,11 @@ type frame struct {
 	size int64 // as counted in unsentBytes
 }
 
-func newConn(s *Server, nc net.Conn, id env.ConnID, at *Listener) *conn {
+func newConn(s *Server, nc net.Conn, id env.ConnID, listener string) *conn {
 	c := &conn{
-		s: s, id: id, nc: nc, budget: &s.budget, limit: s.o.MaxFrame, reserved: at.Reserved,
-		info: env.ConnInfo{Listener: at.Name, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
+		s: s, id: id, nc: nc, budget: &s.budget, limit: s.o.MaxFrame,
+		info: env.ConnInfo{Listener: listener, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
 		gate: newGate(), wake: newGate(),
-	}
-	if at.Reserved {
-		c.budget, c.limit = &s.inner, max(s.o.MaxFrame, defaultMaxFrame)
 	}
 	c.readAt.Store(s.now.Load())
 	c.out.socket.open(nc, c.moved)

@@ -225,7 +225,7 @@ func (h *host) stop() {
 	if c, g := h.node.conns.Load(), h.node.gone.Load(); c != g {
 		h.t.Errorf("%d connections came and %d went", c, g)
 	}
-	if n := h.server.budget.used.Load() + h.server.inner.used.Load(); n != 0 {
+	if n := h.server.budget.used.Load(); n != 0 {
 		h.t.Errorf("%d bytes of the budget are still taken", n)
 	}
 }

@@ -94,33 +94,6 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestReservedListener: clients that have used up what there is for them do not keep the nodes of the cluster from each other, nor does a small limit of
-// requests.
-func TestReservedListener(t *testing.T) {
-	h := start(t, Options{
-		MaxFrame: 4096, MaxConnections: 1, MaxConnectionsPerIP: 1, RequestBytes: 1000,
-		Listeners: []Listener{{Name: "PLAINTEXT", Address: "127.0.0.1:0"}, {Name: "CONTROLLER", Address: "127.0.0.1:0", Reserved: true}},
-	})
-	hog := h.dial()
-	hog.send(framed(numbered(doHold, 0, 2000)))
-	h.until("no room for requests", func() bool { return h.server.budget.spent() })
-	client := h.addr
-	h.addr = h.server.Addresses()[1].String()
-	for range 2 {
-		peer := h.dial()
-		peer.send(framed(numbered(doEcho, 1, 5000)))
-		peer.receive()
-	}
-	h.addr = client
-	h.on(h.node.release)
-	hog.receive()
-	_ = hog.Close()
-	h.until("one gone", func() bool { return h.node.gone.Load() >= 1 })
-	next := h.dial()
-	next.send(framed([]byte("e")))
-	next.receive()
-}
-
 // TestBudgetOfTheDead: who waits for the budget and dies passes its turn on.
 func TestBudgetOfTheDead(t *testing.T) {
 	h := start(t, Options{RequestBytes: 1000})

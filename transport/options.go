@@ -11,9 +11,6 @@ import (
 type Listener struct {
 	Name    string
 	Address string // host:port; port 0 takes a free one
-	// Reserved: only the nodes of the cluster come in here. What bounds clients does not hold them up: MaxConnections, MaxConnectionsPerIP and a small
-	// MaxFrame do not count, and RequestBytes counts by itself.
-	Reserved bool
 }
 
 // Options are the settings of a Server. Zero means the default where one is named, otherwise no bound.

@@ -20,7 +20,6 @@ type Server struct {
 	loop    *Loop
 	budget  budget // of requests
 	replies budget // of replies: were they to wait for requests, two nodes could wait for each other
-	inner   budget // of requests on reserved listeners
 	log     *quietLog
 	started time.Time
 
@@ -55,7 +54,7 @@ func Listen(loop *Loop, o Options) (*Server, error) {
 		perIP:   map[string]int{},
 		byID:    map[env.ConnID]*conn{},
 	}
-	s.budget.limit, s.replies.limit, s.inner.limit = o.RequestBytes, o.RequestBytes, o.RequestBytes
+	s.budget.limit, s.replies.limit = o.RequestBytes, o.RequestBytes
 	s.log = newQuietLog(s.o.Log)
 	if o.MaxConnections > 0 {
 		s.slots = make(chan struct{}, o.MaxConnections)
@@ -91,10 +90,10 @@ func (s *Server) Serve(names ...string) {
 		return
 	}
 	for i, l := range s.listeners {
-		at := &s.o.Listeners[i]
-		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, at.Name)) {
+		name := s.o.Listeners[i].Name
+		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, name)) {
 			s.serving[i] = true
-			s.work.Go(func() { s.accept(l, at) })
+			s.work.Go(func() { s.accept(l, name) })
 		}
 	}
 	if !s.watched {
@@ -171,9 +170,9 @@ func (s *Server) connections() []*conn {
 
 // accept takes connections in at one listener. At the bound on connections it does not call Accept, so that
 // clients wait in the system's queue.
-func (s *Server) accept(l net.Listener, at *Listener) {
+func (s *Server) accept(l net.Listener, name string) {
 	for {
-		if s.slots != nil && !at.Reserved {
+		if s.slots != nil {
 			select {
 			case s.slots <- struct{}{}:
 			case <-s.closing:
@@ -182,15 +181,15 @@ func (s *Server) accept(l net.Listener, at *Listener) {
 		}
 		nc, err := l.Accept()
 		if err == nil {
-			s.admit(nc, at)
+			s.admit(nc, name)
 			continue
 		}
-		s.freeSlot(at.Reserved)
+		s.freeSlot()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		// Out of descriptors, most likely: it passes when somebody hangs up.
-		s.log.warn("accept failed", "listener", at.Name, "error", err)
+		s.log.warn("accept failed", "listener", name, "error", err)
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-s.closing:
@@ -199,30 +198,28 @@ func (s *Server) accept(l net.Listener, at *Listener) {
 	}
 }
 
-func (s *Server) freeSlot(reserved bool) {
-	if s.slots != nil && !reserved {
+func (s *Server) freeSlot() {
+	if s.slots != nil {
 		<-s.slots
 	}
 }
 
 // admit starts a connection, or refuses it.
-func (s *Server) admit(nc net.Conn, at *Listener) {
+func (s *Server) admit(nc net.Conn, listener string) {
 	ip := hostOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.o.MaxConnectionsPerIP > 0 && !at.Reserved && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
+	if s.closed || s.o.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
 		if !s.closed {
 			s.log.warn("too many connections from one address", "peer", nc.RemoteAddr(), "max.connections.per.ip", s.o.MaxConnectionsPerIP)
 		}
 		_ = nc.Close()
-		s.freeSlot(at.Reserved)
+		s.freeSlot()
 		return
 	}
 	s.tune(nc)
-	if !at.Reserved {
-		s.perIP[ip]++
-	}
-	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), at)
+	s.perIP[ip]++
+	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), listener)
 	s.open[c] = struct{}{}
 	s.work.Go(c.run)
 }
@@ -250,13 +247,11 @@ func (s *Server) forget(c *conn) {
 	ip := hostOf(c.nc.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)
-	if !c.reserved {
-		if s.perIP[ip]--; s.perIP[ip] <= 0 {
-			delete(s.perIP, ip)
-		}
+	if s.perIP[ip]--; s.perIP[ip] <= 0 {
+		delete(s.perIP, ip)
 	}
 	s.mu.Unlock()
-	s.freeSlot(c.reserved)
+	s.freeSlot()
 }
 
 func hostOf(a net.Addr) string {

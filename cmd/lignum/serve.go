@@ -277,8 +277,7 @@ func transportOptions(c *config.Broker, openFiles int, pool *transport.Pool, log
 		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
 	}
 	for _, l := range openListeners(c) {
-		at := transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))), Reserved: c.Reserved(l.Name)}
-		o.Listeners = append(o.Listeners, at)
+		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
 	}
 	return o
 }

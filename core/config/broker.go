@@ -118,12 +118,6 @@ func (b *Broker) Inter(listener string) bool {
 	return !b.Lone() && (listener == b.InterBrokerListener || b.IsController(listener))
 }
 
-// Reserved reports whether a listener is for the nodes of a cluster alone: one for the metadata quorum, or that between brokers if clients have another.
-func (b *Broker) Reserved(listener string) bool {
-	others := slices.ContainsFunc(b.Listeners, func(l Listener) bool { return !l.Controller && l.Name != listener })
-	return b.Inter(listener) && (others || b.IsController(listener))
-}
-
 // ControllerAddress is where the other nodes of the quorum reach this one; "" if they do not.
 func (b *Broker) ControllerAddress() string {
 	for _, v := range b.Voters {

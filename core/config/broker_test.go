@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -80,43 +79,6 @@ func TestParseReportsEveryFault(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %s in:\n%v", want, err)
-		}
-	}
-}
-
-// TestReservedListeners: those at which no client is expected.
-func TestReservedListeners(t *testing.T) {
-	for _, c := range []struct{ roles, listeners, inter, want string }{
-		{"broker,controller", "PLAINTEXT://a:1,CONTROLLER://a:2", "", "[CONTROLLER]"},
-		{"broker,controller", "PLAINTEXT://a:1,INNER://a:3,CONTROLLER://a:2", "INNER", "[INNER CONTROLLER]"},
-		{"broker", "INNER://a:3", "INNER", "[]"},
-		{"broker", "INNER://a:3,PLAINTEXT://a:1", "INNER", "[INNER]"},
-		{"controller", "CONTROLLER://a:2", "", "[CONTROLLER]"},
-	} {
-		values := map[string]string{
-			"node.id": "1", "process.roles": c.roles, "listeners": c.listeners, "controller.quorum.voters": "1@a:2,2@b:2", "controller.listener.names": "CONTROLLER",
-			"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INNER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		}
-		if c.roles == "broker" {
-			values["controller.quorum.voters"] = "2@b:2"
-		} else if c.roles != "controller" {
-			values["advertised.listeners"] = strings.TrimSuffix(c.listeners, ",CONTROLLER://a:2")
-		}
-		if c.inter != "" {
-			values["inter.broker.listener.name"] = c.inter
-		}
-		b, err := Parse(values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var names []string
-		for _, l := range b.Listeners {
-			if b.Reserved(l.Name) {
-				names = append(names, l.Name)
-			}
-		}
-		if got := fmt.Sprint(names); got != c.want {
-			t.Errorf("%s with %s: %s, want %s", c.roles, c.listeners, got, c.want)
 		}
 	}
 }
