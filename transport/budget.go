@@ -5,6 +5,15 @@ import (
 	"sync/atomic"
 )
 
+// account is what the frames of some connections are charged to. Long ones that are still arriving are counted apart: whoever sends one slowly, or
+// never to its end, must not keep out the short ones, nor what is done with as soon as the node has looked at it.
+type account struct {
+	whole    budget // frames that are here, until the node has done with them
+	arriving budget // those that do not fit into a reader's buffer, until they are here and have been let into whole
+}
+
+func (a *account) limit(n int64) { a.whole.limit, a.arriving.limit = n, n }
+
 // budget bounds the bytes of requests in memory. Whoever finds some left may take what a frame needs, even if
 // that is more than what is left: otherwise the largest frame might never get in, and frames that have begun to
 // arrive might wait for each other. A frame that has been let in takes more as it grows without asking.
@@ -58,6 +67,9 @@ func (b *budget) leave(g gate) {
 	}
 	b.waiting.Store(int32(len(b.queue)))
 }
+
+// crowded reports whether somebody waits because nothing is left.
+func (b *budget) crowded() bool { return b.waiting.Load() > 0 && b.spent() }
 
 // pass wakes the first who waits if there are bytes left.
 func (b *budget) pass() {

@@ -16,12 +16,13 @@ import (
 
 // conn is one connection: a goroutine that reads, which also begins and ends it, and one that writes.
 type conn struct {
-	s      *Server
-	id     env.ConnID
-	nc     net.Conn // nil as long as it is being dialed; changed under mu
-	info   env.ConnInfo
-	budget *budget // that its frames are charged to
-	limit  int     // of a frame
+	s       *Server
+	id      env.ConnID
+	nc      net.Conn // nil as long as it is being dialed; changed under mu
+	info    env.ConnInfo
+	account *account // that its frames are charged to
+	limit   int      // of a frame
+	slots   slots    // that it has taken one of
 	dialing
 
 	// The reader's side.
@@ -30,6 +31,9 @@ type conn struct {
 	unanswered atomic.Int32
 	inFrame    atomic.Bool  // part of a frame has arrived
 	readAt     atomic.Int64 // when bytes arrived last, by the janitor's clock
+	arriving   atomic.Bool  // a long frame is
+	began      atomic.Int64 // when it began, by the janitor's clock
+	arrived    atomic.Int64 // bytes of it so far
 
 	// The writer's side.
 	wake        gate // where the writer waits for frames
@@ -58,10 +62,11 @@ type frame struct {
 	size int64 // as counted in unsentBytes
 }
 
-func newConn(s *Server, nc net.Conn, id env.ConnID, listener string) *conn {
+func newConn(s *Server, nc net.Conn, id env.ConnID, from Listener) *conn {
+	account, slots := s.boundsOf(from)
 	c := &conn{
-		s: s, id: id, nc: nc, budget: &s.budget, limit: s.o.MaxFrame,
-		info: env.ConnInfo{Listener: listener, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
+		s: s, id: id, nc: nc, account: account, slots: slots, limit: s.o.MaxFrame,
+		info: env.ConnInfo{Listener: from.Name, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
 		gate: newGate(), wake: newGate(),
 	}
 	c.readAt.Store(s.now.Load())
@@ -175,6 +180,17 @@ func (c *conn) check(now time.Duration) {
 	}
 }
 
+// pace is how fast the frame arrives that has begun, in bytes a second.
+func (c *conn) pace(now time.Duration) int64 {
+	age := max(now-time.Duration(c.began.Load()), time.Millisecond)
+	return c.arrived.Load() * 1000 / age.Milliseconds()
+}
+
+// slow reports whether a long frame takes its time to arrive.
+func (c *conn) slow(now time.Duration) bool {
+	return c.arriving.Load() && now-time.Duration(c.began.Load()) >= min(paceAfter, c.s.o.StallTimeout) && c.pace(now) < leastPace
+}
+
 // report says why the connection ended if somebody should know.
 func (c *conn) report() {
 	c.mu.Lock()
@@ -182,7 +198,7 @@ func (c *conn) report() {
 	c.mu.Unlock()
 	var fault *faultError
 	switch {
-	case errors.As(err, &fault) || errors.Is(err, errStalled) || errors.Is(err, errSlow):
+	case errors.As(err, &fault) || errors.Is(err, errStalled) || errors.Is(err, errSlow) || errors.Is(err, errHeldUp):
 		c.s.log.warn("connection closed", "peer", c.info.Remote, "listener", c.info.Listener, "reason", err)
 	case err == io.EOF, errors.Is(err, errIdle), errors.Is(err, errClosing), errors.Is(err, errFinished),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):

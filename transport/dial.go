@@ -20,7 +20,7 @@ var errTooMany = errors.New("as many connections as a node may open")
 func (s *Server) Dial(address string) env.ConnID {
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.DialTimeout)
 	c := &conn{
-		s: s, id: env.ConnID(s.lastID.Add(1)), budget: &s.replies, limit: s.o.MaxReply,
+		s: s, id: env.ConnID(s.lastID.Add(1)), account: &s.replies, limit: s.o.MaxReply,
 		info:    env.ConnInfo{Remote: address, Outgoing: true},
 		dialing: dialing{address: address, cancel: cancel},
 		gate:    newGate(), wake: newGate(),

@@ -46,8 +46,8 @@ func outward(t *testing.T, o Options) (*relay, *host) {
 				t.Errorf("connection %d has not ended", c)
 			}
 		}
-		if used := h.pool.InUse(); used != 0 || s.replies.used.Load() != 0 || s.budget.used.Load() != 0 {
-			t.Errorf("%d bytes are in use, %d and %d of the budgets", used, s.replies.used.Load(), s.budget.used.Load())
+		if used := h.pool.InUse(); used != 0 || s.replies.whole.used.Load() != 0 || s.clients.whole.used.Load() != 0 {
+			t.Errorf("%d bytes are in use, %d and %d of the budgets", used, s.replies.whole.used.Load(), s.clients.whole.used.Load())
 		}
 		if s.opened != 0 {
 			t.Errorf("%d connections are counted", s.opened)
@@ -198,10 +198,10 @@ func TestRepliesHaveTheirOwnBudget(t *testing.T) {
 	n, h := outward(t, Options{RequestBytes: 100})
 	var c env.ConnID
 	h.on(func() { c = n.dial(there.addr) })
-	h.server.budget.more(100)
+	h.server.clients.whole.more(100)
 	h.on(func() { n.net.Send(c, (*bufferReply)(h.pool.get(50))) })
 	h.until("the reply", h.is(func() bool { return len(n.replies) == 1 }))
-	h.server.budget.give(100)
+	h.server.clients.whole.give(100)
 }
 
 type bufferReply buffer

@@ -225,8 +225,10 @@ func (h *host) stop() {
 	if c, g := h.node.conns.Load(), h.node.gone.Load(); c != g {
 		h.t.Errorf("%d connections came and %d went", c, g)
 	}
-	if n := h.server.budget.used.Load(); n != 0 {
-		h.t.Errorf("%d bytes of the budget are still taken", n)
+	for i, a := range h.server.accounts() {
+		if w, n := a.whole.used.Load(), a.arriving.used.Load(); w != 0 || n != 0 {
+			h.t.Errorf("%d and %d bytes of the budgets of account %d are still taken", w, n, i)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -20,12 +22,12 @@ func TestClaimsCostNothing(t *testing.T) {
 	for range 10 {
 		h.dial().send([]byte{0x05, 0xf5, 0xe1, 0x00, 1, 2, 3})
 	}
-	h.until("ten frames begun", func() bool { return h.server.budget.used.Load() == 10*trusted })
+	h.until("ten frames begun", func() bool { return h.server.clients.arriving.used.Load() == 10*trusted })
 	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > 12*trusted {
+	if used := after.TotalAlloc - before.TotalAlloc; used > 12<<20 {
 		t.Errorf("%d bytes of heap for ten claims", used)
 	}
-	if grown := resident() - resting; grown > 12*trusted {
+	if grown := resident() - resting; grown > 12<<20 {
 		t.Errorf("%d bytes more are resident", grown)
 	}
 }
@@ -106,7 +108,7 @@ func TestBudgetOfTheDead(t *testing.T) {
 		c.send(framed(numbered(doEcho, i, 100)))
 		waiting = append(waiting, c)
 	}
-	h.until("five in the queue", func() bool { return h.server.budget.waiting.Load() == 5 })
+	h.until("five in the queue", func() bool { return h.server.clients.whole.waiting.Load() == 5 })
 	h.server.mu.Lock()
 	for c := range h.server.open {
 		if c.waiting.Load() && c.info.Remote != waiting[4].LocalAddr().String() {
@@ -114,10 +116,116 @@ func TestBudgetOfTheDead(t *testing.T) {
 		}
 	}
 	h.server.mu.Unlock()
-	h.until("one in the queue", func() bool { return h.server.budget.waiting.Load() == 1 })
+	h.until("one in the queue", func() bool { return h.server.clients.whole.waiting.Load() == 1 })
 	h.on(h.node.release)
 	waiting[4].receive()
 	holder.receive()
+}
+
+// TestFramesThatDoNotCome: whoever announces long requests and does not send them keeps nobody else out, not even those who send long ones.
+func TestFramesThatDoNotCome(t *testing.T) {
+	h := start(t, Options{RequestBytes: 1 << 20, StallTimeout: 400 * time.Millisecond})
+	var hostile []*client
+	for range 40 {
+		c := h.dial()
+		c.send([]byte{0, 0x10, 0, 0, 1, 2, 3})
+		hostile = append(hostile, c)
+	}
+	h.until("the memory is taken", func() bool { return h.server.clients.arriving.spent() })
+	drips := make(chan struct{})
+	var dripping sync.WaitGroup
+	dripping.Go(func() {
+		for {
+			select {
+			case <-drips:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			for _, c := range hostile {
+				_, _ = c.Write([]byte{7})
+			}
+		}
+	})
+	defer dripping.Wait()
+	defer close(drips)
+	short := h.dial()
+	began := time.Now()
+	short.send(framed(numbered(doEcho, 1, 1000)))
+	short.receive()
+	if took := time.Since(began); took > 200*time.Millisecond {
+		t.Errorf("a short request took %v", took)
+	}
+	long := h.dial()
+	go long.send(framed(numbered(doEcho, 2, 500_000)))
+	if got := long.receive(); len(got) != 500_000 {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	h.until("log line", func() bool { return h.log.has("others wait for the memory") })
+}
+
+// TestSlowFramesInPeace: as long as nobody waits for the memory a frame may take its time.
+func TestSlowFramesInPeace(t *testing.T) {
+	h := start(t, Options{RequestBytes: 1 << 20, StallTimeout: 500 * time.Millisecond})
+	c := h.dial()
+	frame := framed(numbered(doEcho, 1, 34<<10))
+	for part := range slices.Chunk(frame, len(frame)/35) {
+		c.send(part)
+		time.Sleep(20 * time.Millisecond)
+	}
+	c.receive()
+}
+
+// TestWholeFramesWaitToo: long frames that are here count as any others do.
+func TestWholeFramesWaitToo(t *testing.T) {
+	h := start(t, Options{RequestBytes: 64 << 10})
+	var all []*client
+	for i := range 5 {
+		c := h.dial()
+		go c.send(framed(numbered(doHold, i, 60<<10)))
+		all = append(all, c)
+	}
+	h.until("two", func() bool { return h.node.received.Load() == 2 })
+	time.Sleep(20 * time.Millisecond)
+	if n := h.node.received.Load(); n != 2 {
+		t.Fatalf("%d requests of 60 KiB came in, the budget is 64 KiB", n)
+	}
+	for n := int64(2); n < 5; n++ {
+		h.on(h.node.release)
+		h.until("more", func() bool { return h.node.received.Load() > n || h.node.received.Load() == 5 })
+	}
+	h.on(h.node.release)
+	for _, c := range all {
+		c.receive()
+	}
+	if n := h.server.clients.arriving.used.Load(); n != 0 {
+		t.Errorf("%d bytes are said to be arriving", n)
+	}
+}
+
+// TestNodesHaveTheirOwn: clients that take every connection and all memory for requests do not keep other nodes out.
+func TestNodesHaveTheirOwn(t *testing.T) {
+	h := start(t, Options{RequestBytes: 1000, MaxConnections: 3, MaxNodeConnections: 2, Listeners: []Listener{
+		{Name: "PLAINTEXT", Address: "127.0.0.1:0"}, {Name: "OTHER", Address: "127.0.0.1:0"}, {Name: "CONTROLLER", Address: "127.0.0.1:0", Nodes: true},
+	}})
+	for i := range 3 {
+		h.dial().send(framed(numbered(doHold, i, 2000)))
+	}
+	h.until("clients", func() bool { return h.node.conns.Load() == 3 })
+	h.until("the memory is taken", func() bool { return h.server.clients.whole.spent() })
+	h.addr = h.server.Addresses()[2].String()
+	for range 2 {
+		c := h.dial()
+		c.send(framed(numbered(doEcho, 1, 300)))
+		c.receive()
+	}
+	third := h.dial()
+	third.send(framed([]byte("e")))
+	_ = third.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+	if _, err := third.next(); err == nil {
+		t.Error("a third node was let in")
+	}
+	h.until("all requests", func() bool { h.on(h.node.release); return h.node.received.Load() >= 5 })
+	h.on(h.node.release)
 }
 
 func TestConnectionLimits(t *testing.T) {

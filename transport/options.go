@@ -11,6 +11,9 @@ import (
 type Listener struct {
 	Name    string
 	Address string // host:port; port 0 takes a free one
+	// Nodes: other nodes come here, and no clients. What clients do must not keep them out, so nothing is shared with those: neither the bound on
+	// connections nor the memory for requests.
+	Nodes bool
 }
 
 // Options are the settings of a Server. Zero means the default where one is named, otherwise no bound.
@@ -24,10 +27,11 @@ type Options struct {
 
 	MaxFrame            int           // socket.request.max.bytes; default 100 MiB
 	MaxReply            int           // the same on connections that the node opened; default 100 MiB, or MaxFrame if that is more
-	MaxConnections      int           // max.connections
+	MaxConnections      int           // max.connections: of clients
+	MaxNodeConnections  int           // of other nodes, on listeners that are for them
 	MaxConnectionsPerIP int           // max.connections.per.ip
 	MaxOutgoing         int           // connections that the node has opened; default 1024
-	RequestBytes        int64         // queued.max.request.bytes: requests in memory, over all connections; replies are counted apart
+	RequestBytes        int64         // queued.max.request.bytes: clients' requests in memory, over all connections; as much for those that are arriving, for nodes, for replies
 	InFlight            int           // unanswered requests, and unsent answers, of one connection; default 64
 	UnsentBytes         int64         // answers of one connection that say how long they are; default 64 MiB
 	IdleTimeout         time.Duration // connections.max.idle.ms

@@ -27,7 +27,7 @@ func startCalling(t *testing.T) *calling {
 	n := &calling{clock: NewClock()}
 	n.loop = NewLoop(n.clock)
 	s, err := Listen(n.loop, Options{
-		Listeners: []Listener{{"CONTROLLER", "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{Poison: true}),
+		Listeners: []Listener{{Name: "CONTROLLER", Address: "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{Poison: true}),
 		Decode: func(info env.ConnInfo, frame env.Buffer) (env.Request, error) {
 			if info.Outgoing {
 				return peer.DecodeReply(frame)

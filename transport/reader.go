@@ -13,8 +13,8 @@ const (
 	largeBuffer = 32 << 10
 
 	// trusted is the most that the budget is charged with on the word of a frame's length alone. A longer frame is charged for as its
-	// bytes arrive, which is also when they begin to take up memory.
-	trusted = 1 << 20
+	// bytes arrive, which is also when they begin to take up memory. It is more than a reader's buffer holds.
+	trusted = 64 << 10
 
 	lengthSize = 4
 )
@@ -82,21 +82,12 @@ func (in *intake) frames() error {
 		if n < 0 || n > in.c.limit {
 			return fault("frame of %d bytes; the limit is %d", n, in.c.limit)
 		}
-		b = b[lengthSize:]
-		if len(b) < n && lengthSize+n <= largeBuffer {
+		if len(b) < lengthSize+n && lengthSize+n <= largeBuffer {
 			return nil
 		}
-		if err := in.admit(); err != nil {
+		f, err := in.take(b[lengthSize:], n)
+		if err != nil {
 			return err
-		}
-		f := in.c.s.o.Memory.get(n)
-		f.budget, f.charged = in.c.budget, int64(min(n, trusted))
-		f.budget.more(f.charged - 1) // one was taken at the gate
-		used := copy(f.Bytes(), b)
-		in.from += lengthSize + used
-		if err := in.c.rest(f, used); err != nil {
-			f.Release()
-			return in.ended(err)
 		}
 		if err := in.deliver(f); err != nil {
 			return err
@@ -104,11 +95,60 @@ func (in *intake) frames() error {
 	}
 }
 
+// take makes a frame of n bytes, of which b holds the first or all.
+func (in *intake) take(b []byte, n int) (*buffer, error) {
+	if len(b) < n {
+		return in.takeLong(b, n)
+	}
+	whole := &in.c.account.whole
+	if err := in.admit(whole); err != nil {
+		return nil, err
+	}
+	f := in.c.s.o.Memory.get(n)
+	f.charge(whole, n)
+	in.from += lengthSize + copy(f.Bytes(), b)
+	return f, nil
+}
+
+// takeLong makes a frame of what has arrived and what is still in the socket. Once it is here it waits as any other does.
+func (in *intake) takeLong(b []byte, n int) (*buffer, error) {
+	c := in.c
+	if err := in.admit(&c.account.arriving); err != nil {
+		return nil, err
+	}
+	f := c.s.o.Memory.get(n)
+	f.charge(&c.account.arriving, min(n, trusted))
+	used := copy(f.Bytes(), b)
+	in.from += lengthSize + used
+	err := c.rest(f, used)
+	if err != nil {
+		f.Release()
+		return nil, in.ended(err)
+	}
+	if err := in.admit(&c.account.whole); err != nil {
+		f.Release()
+		return nil, err
+	}
+	f.budget.give(f.charged)
+	f.charge(&c.account.whole, n)
+	return f, nil
+}
+
+// charge has a budget pay for so many bytes. One was taken at the gate.
+func (b *buffer) charge(who *budget, n int) {
+	b.budget, b.charged = who, int64(n)
+	who.more(b.charged - 1)
+}
+
 // rest reads the bytes of a frame from the used'th on.
 func (c *conn) rest(f *buffer, used int) error {
 	b := f.Bytes()
+	c.began.Store(c.s.now.Load())
+	c.arrived.Store(int64(used))
+	c.inFrame.Store(true)
+	c.arriving.Store(true)
+	defer c.arriving.Store(false)
 	for used < len(b) {
-		c.inFrame.Store(true)
 		// What has been charged for is what may arrive.
 		if int64(used) == f.charged {
 			more := min(f.charged, int64(len(b))-f.charged)
@@ -117,6 +157,7 @@ func (c *conn) rest(f *buffer, used int) error {
 		}
 		k, err := c.nc.Read(b[used:f.charged])
 		used += k
+		c.arrived.Store(int64(used))
 		if k > 0 {
 			c.readAt.Store(c.s.now.Load())
 		}
@@ -170,11 +211,11 @@ func (in *intake) makeRoom() {
 	}
 }
 
-// admit waits until the next frame may be read, and takes one byte of the budget for it, so that a
+// admit waits until a frame may be let in, and takes one byte of the budget for it, so that a
 // budget that is used up keeps frames of any size out.
-func (in *intake) admit() error {
+func (in *intake) admit(to *budget) error {
 	c := in.c
-	if c.mayRead() && c.budget.take(1) {
+	if c.mayRead() && to.take(1) {
 		return nil
 	}
 	in.post()
@@ -196,26 +237,26 @@ func (in *intake) admit() error {
 			<-c.gate
 			continue
 		}
-		if c.budget.take(1) {
-			c.budget.pass()
+		if to.take(1) {
+			to.pass()
 			return nil
 		}
-		in.await()
+		in.await(to)
 	}
 }
 
 // await waits for bytes in the budget. It asks once more when it stands in the queue, for some may have been given
 // back just before.
-func (in *intake) await() {
+func (in *intake) await(to *budget) {
 	c := in.c
-	c.budget.enqueue(c.gate)
-	if !c.budget.spent() {
+	to.enqueue(c.gate)
+	if !to.spent() {
 		c.gate.open()
 	}
 	<-c.gate
-	c.budget.leave(c.gate)
+	to.leave(c.gate)
 	if c.dead.Load() || c.leaving.Load() || c.finishing.Load() {
-		c.budget.pass() // the turn may have been this connection's
+		to.pass() // the turn may have been this connection's
 	}
 }
 

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +19,15 @@ import (
 type Server struct {
 	o       Options
 	loop    *Loop
-	budget  budget // of requests
-	replies budget // of replies: were they to wait for requests, two nodes could wait for each other
+	clients account // of clients' requests
+	nodes   account // of what nodes ask on listeners of their own
+	replies account // of replies: were they to wait for requests, two nodes could wait for each other
 	log     *quietLog
 	started time.Time
 
 	listeners []net.Listener
-	slots     chan struct{}  // one for each connection that may be open; nil without a bound
+	forAll    slots
+	forNodes  slots
 	closing   chan struct{}  // closed when the server stops
 	work      sync.WaitGroup // of listeners, of connections that were accepted, of the janitor
 	calls     sync.WaitGroup // of connections that this node has opened
@@ -54,11 +57,11 @@ func Listen(loop *Loop, o Options) (*Server, error) {
 		perIP:   map[string]int{},
 		byID:    map[env.ConnID]*conn{},
 	}
-	s.budget.limit, s.replies.limit = o.RequestBytes, o.RequestBytes
-	s.log = newQuietLog(s.o.Log)
-	if o.MaxConnections > 0 {
-		s.slots = make(chan struct{}, o.MaxConnections)
+	for _, a := range s.accounts() {
+		a.limit(o.RequestBytes)
 	}
+	s.log = newQuietLog(s.o.Log)
+	s.forAll, s.forNodes = newSlots(o.MaxConnections), newSlots(o.MaxNodeConnections)
 	for _, l := range o.Listeners {
 		nl, err := net.Listen("tcp", l.Address)
 		if err != nil {
@@ -90,10 +93,10 @@ func (s *Server) Serve(names ...string) {
 		return
 	}
 	for i, l := range s.listeners {
-		name := s.o.Listeners[i].Name
-		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, name)) {
+		of := s.o.Listeners[i]
+		if !s.serving[i] && (len(names) == 0 || slices.Contains(names, of.Name)) {
 			s.serving[i] = true
-			s.work.Go(func() { s.accept(l, name) })
+			s.work.Go(func() { s.accept(l, of) })
 		}
 	}
 	if !s.watched {
@@ -168,28 +171,63 @@ func (s *Server) connections() []*conn {
 	return list
 }
 
-// accept takes connections in at one listener. At the bound on connections it does not call Accept, so that
-// clients wait in the system's queue.
-func (s *Server) accept(l net.Listener, name string) {
+// slots has an entry for each connection that is open; nil without a bound.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n <= 0 {
+		return nil
+	}
+	return make(slots, n)
+}
+
+// take waits for a slot; false if closing came first.
+func (s slots) take(closing <-chan struct{}) bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s <- struct{}{}:
+		return true
+	case <-closing:
+		return false
+	}
+}
+
+func (s slots) free() {
+	if s != nil {
+		<-s
+	}
+}
+
+func (s *Server) accounts() []*account { return []*account{&s.clients, &s.nodes, &s.replies} }
+
+// boundsOf is what the connections of a listener share.
+func (s *Server) boundsOf(l Listener) (*account, slots) {
+	if l.Nodes {
+		return &s.nodes, s.forNodes
+	}
+	return &s.clients, s.forAll
+}
+
+// accept takes connections in at one listener. At the bound on connections it keeps the next one waiting and does not call Accept, so that the
+// others wait in the system's queue.
+func (s *Server) accept(l net.Listener, of Listener) {
+	_, slots := s.boundsOf(of)
 	for {
-		if s.slots != nil {
-			select {
-			case s.slots <- struct{}{}:
-			case <-s.closing:
-				return
-			}
-		}
 		nc, err := l.Accept()
-		if err == nil {
-			s.admit(nc, name)
+		switch {
+		case err == nil && slots.take(s.closing):
+			s.admit(nc, of)
 			continue
-		}
-		s.freeSlot()
-		if errors.Is(err, net.ErrClosed) {
+		case err == nil:
+			_ = nc.Close()
+			return
+		case errors.Is(err, net.ErrClosed):
 			return
 		}
 		// Out of descriptors, most likely: it passes when somebody hangs up.
-		s.log.warn("accept failed", "listener", name, "error", err)
+		s.log.warn("accept failed", "listener", of.Name, "error", err)
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-s.closing:
@@ -198,14 +236,8 @@ func (s *Server) accept(l net.Listener, name string) {
 	}
 }
 
-func (s *Server) freeSlot() {
-	if s.slots != nil {
-		<-s.slots
-	}
-}
-
 // admit starts a connection, or refuses it.
-func (s *Server) admit(nc net.Conn, listener string) {
+func (s *Server) admit(nc net.Conn, from Listener) {
 	ip := hostOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,12 +246,13 @@ func (s *Server) admit(nc net.Conn, listener string) {
 			s.log.warn("too many connections from one address", "peer", nc.RemoteAddr(), "max.connections.per.ip", s.o.MaxConnectionsPerIP)
 		}
 		_ = nc.Close()
-		s.freeSlot()
+		_, slots := s.boundsOf(from)
+		slots.free()
 		return
 	}
 	s.tune(nc)
 	s.perIP[ip]++
-	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), listener)
+	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), from)
 	s.open[c] = struct{}{}
 	s.work.Go(c.run)
 }
@@ -251,7 +284,7 @@ func (s *Server) forget(c *conn) {
 		delete(s.perIP, ip)
 	}
 	s.mu.Unlock()
-	s.freeSlot()
+	c.slots.free()
 }
 
 func hostOf(a net.Addr) string {
@@ -280,12 +313,35 @@ func (s *Server) janitor() {
 		}
 		now := time.Since(s.started)
 		s.now.Store(int64(now))
-		for _, c := range s.connections() {
+		all := s.connections()
+		for _, c := range all {
 			c.check(now)
 		}
+		s.relieve(all, now)
 		if now-trimmed >= trimInterval {
 			s.o.Memory.Trim()
 			trimmed = now
+		}
+	}
+}
+
+// A long frame has to arrive at such a pace, in bytes a second and from a while after its beginning on, while others wait for the memory that it takes.
+const (
+	leastPace = 64 << 10
+	paceAfter = 3 * time.Second
+)
+
+// relieve ends connections whose frames keep others waiting, the slowest first, until half of the memory is free.
+func (s *Server) relieve(all []*conn, now time.Duration) {
+	for _, a := range s.accounts() {
+		if !a.arriving.crowded() {
+			continue
+		}
+		slow := slices.DeleteFunc(slices.Clone(all), func(c *conn) bool { return c.account != a || !c.slow(now) })
+		slices.SortFunc(slow, func(x, y *conn) int { return cmp.Compare(x.pace(now), y.pace(now)) })
+		for freed := int64(0); len(slow) > 0 && freed <= a.arriving.limit/2; slow = slow[1:] {
+			freed += max(slow[0].arrived.Load(), trusted)
+			slow[0].kill(errHeldUp)
 		}
 	}
 }
@@ -298,6 +354,7 @@ var (
 	errIdle    = errors.New("idle for longer than connections.max.idle.ms")
 	errStalled = errors.New("the peer stopped in the middle of a frame")
 	errSlow    = errors.New("the peer does not read")
+	errHeldUp  = errors.New("the peer sends too slowly, and others wait for the memory")
 )
 
 // quietLog passes on no more than some lines a second: peers must not be able to fill the disk with them.

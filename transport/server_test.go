@@ -276,7 +276,7 @@ func TestComeAndGo(t *testing.T) {
 func TestServeByName(t *testing.T) {
 	l := NewLoop(NewClock())
 	s, err := Listen(l, Options{
-		Listeners: []Listener{{"CONTROLLER", "127.0.0.1:0"}, {"PLAINTEXT", "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho,
+		Listeners: []Listener{{Name: "CONTROLLER", Address: "127.0.0.1:0"}, {Name: "PLAINTEXT", Address: "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +312,7 @@ func TestServeByName(t *testing.T) {
 
 func TestListenFails(t *testing.T) {
 	h := start(t, Options{})
-	_, err := Listen(NewLoop(NewClock()), Options{Listeners: []Listener{{"A", "127.0.0.1:0"}, {"B", h.addr}}})
+	_, err := Listen(NewLoop(NewClock()), Options{Listeners: []Listener{{Name: "A", Address: "127.0.0.1:0"}, {Name: "B", Address: h.addr}}})
 	if err == nil || !strings.Contains(err.Error(), "listener B") {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func TestShutdownDoesNotWaitForever(t *testing.T) {
 
 func TestServeAfterShutdown(t *testing.T) {
 	l := NewLoop(NewClock())
-	s, err := Listen(l, Options{Listeners: []Listener{{"A", "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho})
+	s, err := Listen(l, Options{Listeners: []Listener{{Name: "A", Address: "127.0.0.1:0"}}, Memory: NewPool(PoolOptions{}), Decode: decodeEcho})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -271,13 +271,16 @@ func transportOptions(c *config.Broker, openFiles int, pool *transport.Pool, log
 		Memory: pool, Log: log,
 		MaxFrame:            int(c.RequestMaxBytes),
 		MaxConnections:      maxConnections(c, openFiles),
+		MaxNodeConnections:  maxNodeConnections(openFiles),
 		MaxConnectionsPerIP: int(c.MaxConnectionsPerIP),
 		RequestBytes:        c.QueuedMaxRequestBytes,
 		InFlight:            int(c.ConnectionRequestsInFlight),
 		IdleTimeout:         max(time.Duration(c.ConnectionsMaxIdleMillis), 0) * time.Millisecond,
 	}
 	for _, l := range openListeners(c) {
-		o.Listeners = append(o.Listeners, transport.Listener{Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port)))})
+		o.Listeners = append(o.Listeners, transport.Listener{
+			Name: l.Name, Address: net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))), Nodes: c.ForNodes(l.Name),
+		})
 	}
 	return o
 }
@@ -288,6 +291,14 @@ func maxConnections(c *config.Broker, openFiles int) int {
 		return int(c.MaxConnections)
 	}
 	return min(int(c.MaxConnections), max(openFiles/4, 1))
+}
+
+// maxNodeConnections is the bound on connections that other nodes open, on listeners that are for them: some for each of a cluster's nodes.
+func maxNodeConnections(openFiles int) int {
+	if openFiles == 0 {
+		return 0
+	}
+	return max(openFiles/16, 16)
 }
 
 // openListeners are those that somebody uses. A node that is a cluster by itself has nobody to talk to on those for the metadata quorum.

@@ -118,6 +118,16 @@ func (b *Broker) Inter(listener string) bool {
 	return !b.Lone() && (listener == b.InterBrokerListener || b.IsController(listener))
 }
 
+// ForNodes reports whether clients are not expected on a listener: it is for the metadata quorum, or named as the one between brokers while there is
+// another one for clients.
+func (b *Broker) ForNodes(listener string) bool {
+	if b.IsController(listener) {
+		return true
+	}
+	named, given := b.Static.Value("inter.broker.listener.name")
+	return given && named == listener && len(b.Advertised) > 1 && b.Inter(listener)
+}
+
 // ControllerAddress is where the other nodes of the quorum reach this one; "" if they do not.
 func (b *Broker) ControllerAddress() string {
 	for _, v := range b.Voters {

@@ -60,6 +60,36 @@ func TestParseNothing(t *testing.T) {
 	}
 }
 
+func TestForNodes(t *testing.T) {
+	t.Parallel()
+	three := "PLAINTEXT://:9092,BETWEEN://:9094,CONTROLLER://:9093"
+	for _, c := range []struct {
+		inter, listeners string
+		want             []bool
+	}{
+		{"", three, []bool{false, false, true}},
+		{"BETWEEN", three, []bool{false, true, true}},
+		{"PLAINTEXT", "PLAINTEXT://:9092,CONTROLLER://:9093", []bool{false, true}},
+	} {
+		values := map[string]string{
+			"process.roles": "broker,controller", "controller.quorum.voters": "1@a:9093,2@b:9093,3@c:9093", "controller.listener.names": "CONTROLLER",
+			"listener.security.protocol.map": "BETWEEN:PLAINTEXT,PLAINTEXT:PLAINTEXT", "listeners": c.listeners,
+		}
+		if c.inter != "" {
+			values["inter.broker.listener.name"] = c.inter
+		}
+		b, err := Parse(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, l := range b.Listeners {
+			if got := b.ForNodes(l.Name); got != c.want[i] {
+				t.Errorf("inter-broker %q: %s is for nodes only: %v", c.inter, l.Name, got)
+			}
+		}
+	}
+}
+
 func TestParseReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := Parse(map[string]string{
