@@ -23,6 +23,7 @@ type conn struct {
 	account *account // that its frames are charged to
 	limit   int      // of a frame
 	slots   slots    // that it has taken one of
+	counted bool     // among those of its address
 	dialing
 
 	// The reader's side.
@@ -64,8 +65,12 @@ type frame struct {
 
 func newConn(s *Server, nc net.Conn, id env.ConnID, from Listener) *conn {
 	account, slots := s.boundsOf(from)
+	limit := s.o.MaxFrame
+	if from.Nodes {
+		limit = max(limit, defaultMaxFrame)
+	}
 	c := &conn{
-		s: s, id: id, nc: nc, account: account, slots: slots, limit: s.o.MaxFrame,
+		s: s, id: id, nc: nc, account: account, slots: slots, limit: limit, counted: !from.Nodes,
 		info: env.ConnInfo{Listener: from.Name, Local: nc.LocalAddr().String(), Remote: nc.RemoteAddr().String()},
 		gate: newGate(), wake: newGate(),
 	}

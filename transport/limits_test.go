@@ -228,6 +228,29 @@ func TestNodesHaveTheirOwn(t *testing.T) {
 	h.on(h.node.release)
 }
 
+// TestBoundsOfClientsAlone: what a node sends may be longer than a client's requests, and nodes may share an address with clients.
+func TestBoundsOfClientsAlone(t *testing.T) {
+	h := start(t, Options{MaxFrame: 4096, MaxConnectionsPerIP: 1, Listeners: []Listener{
+		{Name: "PLAINTEXT", Address: "127.0.0.1:0"}, {Name: "CONTROLLER", Address: "127.0.0.1:0", Nodes: true},
+	}})
+	client := h.dial()
+	client.send(framed([]byte("e")))
+	client.receive()
+	clients := h.addr
+	h.addr = h.server.Addresses()[1].String()
+	for range 2 {
+		node := h.dial()
+		node.send(framed(numbered(doEcho, 1, 5000)))
+		node.receive()
+	}
+	h.addr = clients
+	_ = client.Close()
+	h.until("the client is gone", func() bool { return h.node.gone.Load() >= 1 })
+	next := h.dial()
+	next.send(framed([]byte("e")))
+	next.receive()
+}
+
 func TestConnectionLimits(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		h := start(t, Options{MaxConnections: 2})

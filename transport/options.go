@@ -11,8 +11,8 @@ import (
 type Listener struct {
 	Name    string
 	Address string // host:port; port 0 takes a free one
-	// Nodes: other nodes come here, and no clients. What clients do must not keep them out, so nothing is shared with those: neither the bound on
-	// connections nor the memory for requests.
+	// Nodes: other nodes come here, and no clients. What clients do must not keep them out, so nothing is shared with those: neither the bounds on
+	// connections nor the memory for requests. Nor does a MaxFrame below its default hold here.
 	Nodes bool
 }
 

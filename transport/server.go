@@ -241,7 +241,7 @@ func (s *Server) admit(nc net.Conn, from Listener) {
 	ip := hostOf(nc.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.o.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
+	if s.closed || s.o.MaxConnectionsPerIP > 0 && !from.Nodes && s.perIP[ip] >= s.o.MaxConnectionsPerIP {
 		if !s.closed {
 			s.log.warn("too many connections from one address", "peer", nc.RemoteAddr(), "max.connections.per.ip", s.o.MaxConnectionsPerIP)
 		}
@@ -251,7 +251,9 @@ func (s *Server) admit(nc net.Conn, from Listener) {
 		return
 	}
 	s.tune(nc)
-	s.perIP[ip]++
+	if !from.Nodes {
+		s.perIP[ip]++
+	}
 	c := newConn(s, nc, env.ConnID(s.lastID.Add(1)), from)
 	s.open[c] = struct{}{}
 	s.work.Go(c.run)
@@ -280,8 +282,10 @@ func (s *Server) forget(c *conn) {
 	ip := hostOf(c.nc.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)
-	if s.perIP[ip]--; s.perIP[ip] <= 0 {
-		delete(s.perIP, ip)
+	if c.counted {
+		if s.perIP[ip]--; s.perIP[ip] <= 0 {
+			delete(s.perIP, ip)
+		}
 	}
 	s.mu.Unlock()
 	c.slots.free()
