@@ -1,11 +1,14 @@
 package broker_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"lignum/core/env"
 	"lignum/core/wire"
 )
 
@@ -215,7 +218,10 @@ func TestReassignmentOfALeader(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	c.produceTo(active, "t", led, "y")
-	c.until("the one that has gone has no replica", func() bool { return other.end("t", led) == wire.UnknownTopicOrPartition })
+	c.until("the one that has gone has no replica", func() bool {
+		_, err := other.host.Disk().ReadDir(fmt.Sprintf("t-%d", led))
+		return errors.Is(err, env.ErrNotExist) && other.end("t", led) == wire.NotLeaderOrFollower
+	})
 }
 
 // TestLeaseCountsFromTheHeartbeat (F7): the answer to a heartbeat comes late. The controller has counted the session from the heartbeat, and so must the lease.

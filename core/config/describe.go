@@ -108,10 +108,10 @@ func describe(table []Key, names []string, one func(*Key) Described) []Described
 		}
 		return all
 	}
-	told := make(map[*Key]bool)
+	told := make(map[string]bool)
 	for _, name := range names {
-		if key := find(table, name); key != nil && !told[key] {
-			told[key] = true
+		if key := find(table, name); key != nil && !told[key.Name] {
+			told[key.Name] = true
 			all = append(all, one(key))
 		}
 	}
