@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"slices"
 
 	"lignum/core/coordinator"
@@ -62,7 +63,7 @@ func (s *Shard) commitRecords(r *Commit, codes []wire.ErrorCode) []coordinator.R
 		c := o.Committed
 		c.committed, c.expires = wall, noExpiry
 		if r.Retention >= 0 {
-			c.expires = wall + r.Retention
+			c.expires = wall + min(r.Retention, math.MaxInt64-wall) // for ever, some say
 		}
 		records = append(records, offsetRecord(r.Group, o.Topic, &c))
 	}

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -51,6 +52,22 @@ func TestDeleteOffsets(t *testing.T) {
 	}
 	if g := w.shard(t).find("g"); g.offsets.get("t", 0) == nil || g.offsets.get("u", 0) != nil {
 		t.Error("the wrong one is gone")
+	}
+}
+
+// TestKeptForEver (C6): an old client wants its offset kept for as long as a number can say. That is not over before it began.
+func TestKeptForEver(t *testing.T) {
+	w := newWorld(t)
+	w.shard(t).Commit(&Commit{
+		Group: "g", Generation: -1, Retention: math.MaxInt64, Offsets: []Offset{{Topic: "t", Committed: Committed{Offset: 7, LeaderEpoch: -1}}},
+	}, func([]wire.ErrorCode) {})
+	w.settled()
+	for range 3 {
+		w.pass(24 * time.Hour)
+		w.settled()
+	}
+	if g := w.shard(t).find("g"); g == nil || g.offsets.get("t", 0) == nil {
+		t.Error("it is gone")
 	}
 }
 
