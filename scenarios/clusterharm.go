@@ -11,7 +11,7 @@ import (
 )
 
 // harm is what happens to the metadata log of one controller, again and again: bits rot that a checksum covers, sectors cannot be read any more, or
-// somebody removes the directory while the node is down. It is one node's only, so the others are a quorum without it. The node may go on, as what
+// somebody removes the directory while the node is down. It is one node's only, and not while another one has no vote, so the others are a quorum without it. The node may go on, as what
 // it was, as long as it can read everything; when it cannot, it must not be taken for the voter that it was, copies the metadata anew, and is to be
 // whole in the end as always (V1). Its partitions are held to all that they promise.
 type harm struct {
@@ -40,6 +40,10 @@ func (h *harm) begin(f *clusterFaults) {
 func (h *harm) later() {
 	h.f.c.world.After(h.rand.Between(0, 2*h.pace), func() {
 		if h.f.c.healed {
+			return
+		}
+		if !h.dispensable() {
+			h.later()
 			return
 		}
 		seen := h.rand.Below(2) == 0
@@ -73,7 +77,7 @@ func (h *harm) bringToLight() {
 
 // starting removes the directory, if that is to be, before the node's new life reads anything.
 func (h *harm) starting(m *member) {
-	if m != h.node || !h.removal {
+	if m != h.node || !h.removal || !h.dispensable() {
 		return
 	}
 	h.removal = false
@@ -141,8 +145,21 @@ func (h *harm) file(fits func(path string) bool) (path string, ok bool) {
 	return all[h.rand.Below(int64(len(all)))], true
 }
 
-// look sees whether the node votes as another one than the one that was hit.
+// dispensable says whether all other controllers voted when they were seen last: there are some that have not begun, or have lost their log for another reason.
+func (h *harm) dispensable() bool {
+	return !slices.ContainsFunc(h.f.c.members, func(m *member) bool { return m != h.node && m.role != brokerRole && !m.votes })
+}
+
+// look sees who votes, and whether the node does as another one than the one that was hit.
 func (h *harm) look() {
+	if h.node != nil {
+		for _, m := range h.f.c.members {
+			if m.host.Running() {
+				q := m.node.Quorum()
+				m.votes = q != nil && q.Votes()
+			}
+		}
+	}
 	if h.node == nil || !h.struck || h.was == (quorum.Directory{}) || !h.node.host.Running() {
 		return
 	}

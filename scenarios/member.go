@@ -42,6 +42,7 @@ type member struct {
 	stuckSince env.Instant
 	lies       bool          // the medium has lied, and nothing of what is on it can be held against the node
 	refused    int           // lives that have ended before they served, since it lies
+	votes      bool          // its controller did when it was seen last
 	wipedAt    record.Offset // of the metadata, when the disk was lost
 
 	seenImage record.Offset // of the metadata, that was looked at last
