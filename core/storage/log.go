@@ -86,11 +86,11 @@ func (l *Log) HighWatermark() record.Offset { return l.highWatermark }
 // SetHighWatermark moves it: retention and the checkpoint go by it.
 func (l *Log) SetHighWatermark(o record.Offset) { l.highWatermark = o }
 
-// WhenDurable calls then once everything that the log holds now is on stable storage, or the log turns out to be damaged, or is deleted; never if the store
+// WhenDurable calls then once everything that the log holds now counts as flushed, see FlushedEnd, or the log turns out to be damaged, or is deleted; never if the store
 // fails before. It is for a log that was just opened: what was written by the process before, and may have been seen, is known to be durable only
 // up to the last checkpoint.
 func (l *Log) WhenDurable(then func()) {
-	if l.DurableEnd() >= l.EndOffset() || l.damaged {
+	if l.FlushedEnd() >= l.EndOffset() || l.damaged {
 		then()
 		return
 	}
@@ -100,7 +100,7 @@ func (l *Log) WhenDurable(then func()) {
 
 // settle calls whoever waits in WhenDurable.
 func (l *Log) settle() {
-	if then := l.then; then != nil && (l.DurableEnd() >= l.awaited || l.damaged || l.gone && l.store.failure == nil) {
+	if then := l.then; then != nil && (l.FlushedEnd() >= l.awaited || l.damaged || l.gone && l.store.failure == nil) {
 		l.then = nil
 		then()
 	}
