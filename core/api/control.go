@@ -59,15 +59,22 @@ func (h *Handlers) brokerRegistration(r *kmsg.BrokerRegistrationRequest, answer 
 	}
 	request := registration(r)
 	var refusal controller.Refusal
+	known := metadata.NoBrokerEpoch // while the answer is confirmed the broker may be unregistered; it learns of that from the log
 	h.decideFirst(func() (records []metadata.Record) {
 		request.OtherAlive, request.Late = h.otherAlive(request), h.late(request, r)
+		if b := h.Image.Broker(request.ID); b != nil {
+			known = b.Epoch
+		}
 		records, refusal = h.Controller.RegisterBroker(request)
 		return records
 	}, func(err error) {
 		out.ErrorCode = undecided(refusal, err)
 		code, b := wire.ErrorCode(out.ErrorCode), h.Image.Broker(request.ID)
-		if b != nil && (code == wire.None || code == wire.DuplicateBrokerRegistration) {
-			out.BrokerEpoch = int64(b.Epoch)
+		if b != nil {
+			known = b.Epoch
+		}
+		if code == wire.None || code == wire.DuplicateBrokerRegistration {
+			out.BrokerEpoch = int64(known)
 		}
 		if s := h.Sessions(); b != nil && s != nil && code == wire.None {
 			s.Touch(b.ID, b.Epoch, record.NoOffset, h.Clock.Now())

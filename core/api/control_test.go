@@ -47,6 +47,25 @@ func TestDeposedControllerTurnsNobodyAway(t *testing.T) {
 	}
 }
 
+// TestUnregisteredWhileItIsConfirmed (V1): a broker asks for its registration again, and is unregistered while a majority is asked whether this node is the
+// controller still. It is told the epoch that it had, and finds in the log that it has gone; without one it would wait for ever.
+func TestUnregisteredWhileItIsConfirmed(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	join := kmsg.NewPtrBrokerRegistrationRequest()
+	join.BrokerID, join.ClusterID, join.IncarnationID, join.LogDirs = 9, "cluster", [16]byte{9}, [][16]byte{{9, 9}}
+	epoch := ask[*kmsg.BrokerRegistrationResponse](d, join, 3).BrokerEpoch
+	d.Quorum.Confirm = func(done func(error)) {
+		records, _ := d.Controller.UnregisterBroker(9)
+		d.apply(records)
+		done(nil)
+	}
+	out := ask[*kmsg.BrokerRegistrationResponse](d, join, 3)
+	if code := wire.ErrorCode(out.ErrorCode); d.Image.Broker(9) != nil || code != wire.None || epoch < 0 || out.BrokerEpoch != epoch {
+		t.Errorf("epoch %d, %v; want %d", out.BrokerEpoch, code, epoch)
+	}
+}
+
 // TestWhatBrokersAskGoesFirst (V1): brokers' sessions do not hang on how much clients ask for.
 func TestWhatBrokersAskGoesFirst(t *testing.T) {
 	t.Parallel()
