@@ -93,7 +93,7 @@ func (d *desk) apply(records []metadata.Record) {
 func ask[R kmsg.Response](d *desk, r kmsg.Request, version int16) R {
 	r.SetVersion(version)
 	s := NewSession(1, env.ConnInfo{}, d)
-	s.Inter = true
+	s.Inter, s.Control = true, true
 	d.replies = nil
 	d.Handle(s, &Call{Header: wire.Header{Key: wire.Key(r.Key()), Version: version}, Body: r})
 	d.timers.Fire(d.now)

@@ -36,7 +36,7 @@ func TestWhatIsInAnEnvelope(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDesk(t)
 			s := NewSession(1, env.ConnInfo{}, d)
-			s.Inter = true
+			s.Inter, s.Control = true, true
 			q := kmsg.NewPtrEnvelopeRequest()
 			q.RequestData = c.data
 			d.Handle(s, &Call{Header: wire.Header{Key: wire.Envelope}, Body: q})

@@ -79,7 +79,7 @@ func NewHandlers(w World) *Handlers {
 // Handle answers one call, now or later.
 func (h *Handlers) Handle(s *Session, c *Call) {
 	s.admit(c)
-	if c.Body != nil && !wire.Accepts(c.Header.Key, c.Header.Version, s.Inter) {
+	if c.Body != nil && !wire.Accepts(c.Header.Key, c.Header.Version, s.Control) {
 		s.Close()
 		c.Drop()
 		return

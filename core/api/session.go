@@ -13,6 +13,8 @@ type Session struct {
 	Info env.ConnInfo
 	// Inter: the listener is one on which the nodes of the cluster talk to each other.
 	Inter bool
+	// Control: it is one of the controllers', and what nodes ask of each other there is answered.
+	Control bool
 
 	// SoftwareName and SoftwareVersion are what the client said of itself in ApiVersions; empty before that.
 	SoftwareName, SoftwareVersion string

@@ -106,6 +106,7 @@ func (b *Broker) Connected(c env.ConnID, info env.ConnInfo) {
 	}
 	s := api.NewSession(c, info, b.Network)
 	s.Inter = b.config.Inter(info.Listener)
+	s.Control = s.Inter && b.config.IsController(info.Listener)
 	b.sessions[c] = s
 }
 

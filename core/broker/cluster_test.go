@@ -226,6 +226,25 @@ func TestStartsBehindAFeatureUpdate(t *testing.T) {
 	agree(c.nodes[0])
 }
 
+// TestControllersOfTheirOwn (X5): what the nodes of the cluster ask of each other is answered on the controllers' listeners alone: clients, and brokers that
+// share a listener with them, have no say in the quorum, nor in who leads.
+func TestControllersOfTheirOwn(t *testing.T) {
+	c := newCluster(t, 1, "broker,controller", "broker", "broker")
+	r := c.nodes[0]
+	for request, version := range map[kmsg.Request]int16{
+		kmsg.NewPtrBrokerHeartbeatRequest(): 1, kmsg.NewPtrBrokerRegistrationRequest(): 3, kmsg.NewPtrAlterPartitionRequest(): 3,
+	} {
+		for listener, answered := range map[string]bool{"PLAINTEXT": false, "CONTROLLER": true} {
+			r.dialTo(listener)
+			r.send(request, version)
+			r.until(func() bool { return len(r.answers) > 0 || r.gone })
+			if r.gone == answered {
+				t.Errorf("%T on %s: answered %v", request, listener, !r.gone)
+			}
+		}
+	}
+}
+
 // leader is the rig of a partition's leader, as by says; nil if there is none.
 func (c *cluster) leader(by *rig, topic string, partition int32) *rig {
 	for _, p := range c.describe(by, topic) {

@@ -49,7 +49,7 @@ func TestWhatMayBeCutIsNotLeftInItsFile(t *testing.T) {
 	fetch := func(replica int32) *watched {
 		w := &watched{network: (*network)(leader)}
 		s := api.NewSession(3000, env.ConnInfo{}, w)
-		s.Inter = true
+		s.Inter, s.Control = true, true
 		leader.handlers.Handle(s, &api.Call{Header: wire.Header{Key: wire.Fetch, Version: replication.FetchVersion}, Body: &wire.FetchRequest{
 			ReplicaID: replica, ReplicaEpoch: int64(replica) + 1, SessionEpoch: -1, MaxBytes: 1 << 20, Topics: []wire.FetchTopic{{ID: id.Topic, Partitions: []wire.FetchPartition{{
 				Index: id.Index, LeaderEpoch: -1, LastFetchedEpoch: -1, MaxBytes: 1 << 20,

@@ -209,7 +209,7 @@ func (b *broker) fetch(leader record.NodeID, _ int, q *wire.FetchRequest, timeou
 		s := to.sessions[b.id]
 		if s == nil {
 			s = api.NewSession(env.ConnID(b.id), env.ConnInfo{}, (*network)(to))
-			s.Inter = true
+			s.Inter, s.Control = true, true
 			to.sessions[b.id] = s
 		}
 		buffer := b.memory.Get(len(frame) - 4)

@@ -25,7 +25,7 @@ type use uint8
 const (
 	announced use = iota // everybody: ApiVersions tells of it
 	unserved             // nobody: it can be read, but there is nothing yet that answers it
-	between              // nodes of the cluster, on the listeners that are theirs
+	between              // nodes of the cluster, on the controllers' listeners
 )
 
 // known lists, in the order of the keys, what Apache Kafka 4.0 serves of each key that can be read. A client
@@ -109,11 +109,11 @@ func Range(k Key) (lowest, highest int16, ok bool) {
 	return e.Min, e.Max, true
 }
 
-// Accepts reports whether a request may be sent to a listener: to those for clients what is announced, to those for the nodes of
-// the cluster (inter) also what these say to each other.
-func Accepts(k Key, version int16, inter bool) bool {
+// Accepts reports whether a request may be sent to a listener: to those for clients and brokers what is announced, to those of the
+// controllers (control) also what the nodes of the cluster say to each other.
+func Accepts(k Key, version int16, control bool) bool {
 	e, ok := lookup(k)
-	return ok && e.reads(version) && (e.use == announced || e.use == between && inter)
+	return ok && e.reads(version) && (e.use == announced || e.use == between && control)
 }
 
 // Table lists what is announced, in the order of the keys.
