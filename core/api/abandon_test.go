@@ -115,7 +115,7 @@ func TestGoneWithManyCalls(t *testing.T) {
 		d.produce(t, s)
 		d.delete(s)
 		c := &Call{}
-		c.cancel = func() { ended++; c.cancel = nil; c.Drop() }
+		c.cancel = cut(func() { ended++; c.cancel = nil; c.Drop() })
 		readers.admit(c)
 	}
 	s.Disconnected()
@@ -173,3 +173,8 @@ func TestNothingIsDeletedFromInternalTopics(t *testing.T) {
 		}
 	}
 }
+
+// cut is a canceller of a test.
+type cut func()
+
+func (c cut) cutShort() { c() }

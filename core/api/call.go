@@ -31,7 +31,7 @@ type Call struct {
 	batches []verdict
 	batch0  [1]verdict
 
-	cancel  func()     // ends the wait of a parked call early; nil if it does not wait
+	cancel  canceller  // nil if it does not wait for records
 	abandon func()     // ends the wait for replicas when nobody is there to be answered; may be nil
 	frame   env.Buffer // what Body points into; nil once given back
 	session *Session
@@ -46,6 +46,9 @@ type verdict struct {
 	code    wire.ErrorCode
 	message string
 }
+
+// canceller is what waits for records: it is answered with what there is.
+type canceller interface{ cutShort() }
 
 // dropFrame gives back the frame as soon as nothing needs the request's bytes any more.
 func (c *Call) dropFrame() {

@@ -32,6 +32,7 @@ type fetchCall struct {
 	deadline  env.Instant
 	timeout   timer.Timer
 	watch     *partition.Watch
+	resume    func() // ends the wait; nil while it does not wait
 	expired   bool
 
 	// The sweep over the partitions under way.
@@ -85,7 +86,7 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 	}
 	f.deadline = h.Clock.Now().Add(millis(r.MaxWaitMillis))
 	f.expired = r.MaxWaitMillis <= 0
-	c.cancel = f.cutShort
+	c.cancel = f
 	if code := f.open(r); code != wire.None {
 		c.Answer(&fetchReply{response: wire.FetchResponse{Error: code}})
 		return
@@ -101,7 +102,12 @@ func (h *Handlers) fetch(c *Call, r *wire.FetchRequest) {
 }
 
 // cutShort: nobody waits any more for what there is not. The fetch may be looking just now.
-func (f *fetchCall) cutShort() { f.expired = true }
+func (f *fetchCall) cutShort() {
+	f.expired = true
+	if f.resume != nil {
+		f.resume()
+	}
+}
 
 // open finds or makes the session and lists what is wanted.
 func (f *fetchCall) open(r *wire.FetchRequest) wire.ErrorCode {

@@ -22,17 +22,13 @@ type wokenFetch struct {
 // drain, once for everything that the drain has brought.
 func (q *parkedFetches) park(f *fetchCall, budget int64) {
 	q.count++
-	resume := func() {
+	f.resume = func() {
+		f.resume = nil
 		f.watch.Cancel()
-		f.call.cancel = f.cutShort
 		f.h.Timers.Stop(&f.timeout)
 		q.woken = append(q.woken, wokenFetch{f, budget})
 	}
-	f.call.cancel = func() {
-		f.cutShort()
-		resume()
-	}
-	f.watch = partition.NewWatch(resume)
+	f.watch = partition.NewWatch(f.resume)
 	for _, part := range f.parts {
 		p, code := f.h.fetchedPartition(part.key)
 		switch {
@@ -46,10 +42,7 @@ func (q *parkedFetches) park(f *fetchCall, budget int64) {
 			}
 		}
 	}
-	f.h.Timers.Start(&f.timeout, f.deadline, func() {
-		f.expired = true
-		resume()
-	})
+	f.h.Timers.Start(&f.timeout, f.deadline, f.cutShort)
 }
 
 // EndDrain goes on with the produce requests that had to wait for the disk, and looks again at the fetches that were woken.

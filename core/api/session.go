@@ -93,7 +93,7 @@ func (s *Session) open() []*Call { return slices.Clone(s.calls[s.first:]) }
 func (s *Session) Cancel() {
 	for _, c := range s.open() {
 		if c.cancel != nil {
-			c.cancel()
+			c.cancel.cutShort()
 		}
 	}
 }
