@@ -205,7 +205,7 @@ func (s *Store) enter(it *item) {
 			kind = journal.Reset
 		}
 		s.enterEntry(l, journal.Entry{Kind: kind, Offset: cut.To}.Behind(w.Mark().Truncations()))
-		l.lastCut, l.base = l.last, min(l.base, cut.To)
+		l.lastCut = l.last
 	}
 	if l.policy == config.Async {
 		l.joined, l.gate, l.hasMark = false, 0, false
